@@ -1,0 +1,1 @@
+"""Pipelines: knowledge distillation of weather forecasts, and the settings, runs and readers that pipelines share."""

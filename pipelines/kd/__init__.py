@@ -1,0 +1,1 @@
+"""Knowledge distillation: small station-level students learn from a numerical weather prediction teacher."""

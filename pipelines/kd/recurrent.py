@@ -1,0 +1,226 @@
+"""LSTM layers with one packed weight each, and a hand-derived backward pass for small networks on a CPU.
+
+Gate equations (Hochreiter & Schmidhuber 1997 with forget gate, Gers et al. 2000), gate order i, f, g, o:
+
+    [i f g o] = W [x_t; h_{t-1}; 1],   c_t = s(f) c_{t-1} + s(i) tanh(g),   h_t = s(o) tanh(c_t)
+
+so one matrix W of shape [4H, F + H + 1] holds both weights and the bias of a layer.  Sequences are feature-major,
+shape [T, F, B]: the batch is the contiguous axis, every gate is a contiguous block, and `h_t` is written straight
+into the rows of the next step's input, so a step is one GEMM and a handful of in-place vector operations.
+
+Legend: T time step, F input features, H hidden units, B batch.
+
+Two paths compute the same numbers and are tested against each other: `reference_layer` (plain autograd) and `packed_layer`
+(the hand-derived gradient; oneDNN's LSTM needs 1.3-2x its CPU time at H = 32, see tests/pipelines/kd/test_recurrent.py).
+On an accelerator `vendor_layer` calls cuDNN through torch's own LSTM with slices of the same weight.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+def reference_layer(x: Tensor, weight: Tensor) -> Tensor:
+    """Hidden states [T, H, B] of one layer over x [T, F, B], by plain autograd: the specification."""
+    hidden = weight.shape[0] // 4
+    h = x.new_zeros(hidden, x.shape[2])
+    c = torch.zeros_like(h)
+    ones = x.new_ones(1, x.shape[2])
+    states = []
+    for step in x:
+        i, f, g, o = (weight @ torch.cat((step, h, ones))).chunk(4)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        states.append(h)
+    return torch.stack(states)
+
+
+def vendor_layer(x: Tensor, weight: Tensor) -> Tensor:
+    """The same through torch's fused LSTM (oneDNN on a CPU, cuDNN on a GPU)."""
+    features, hidden = x.shape[1], weight.shape[0] // 4
+    state = x.new_zeros(1, x.shape[2], hidden)
+    parts = [weight[:, :features], weight[:, features:-1], weight[:, -1], torch.zeros_like(weight[:, -1])]
+    flat = [part.contiguous() for part in parts]
+    out, _, _ = torch._VF.lstm(x.transpose(1, 2), (state, state), flat, True, 1, 0.0, True, False, False)
+    return out.transpose(1, 2)
+
+
+class _Workspace:
+    """Buffers and their slices for one layer shape; slicing costs more than the arithmetic at this size."""
+
+    def __init__(self, steps: int, features: int, hidden: int, batch: int, like: Tensor):
+        new = like.new_empty
+        self.inputs = new(steps + 1, features + hidden + 1, batch)
+        self.inputs[:, -1] = 1.0
+        self.inputs[0, features : features + hidden] = 0.0
+        self.gates = new(steps, 4 * hidden, batch)
+        self.cells = new(steps + 1, hidden, batch)
+        self.cells[0] = 0.0
+        self.squashed = new(steps, hidden, batch)
+        self.external = self.inputs[:steps, :features]
+        self.states = self.inputs[1:, features : features + hidden]
+        self.minus_one = torch.tensor(-1.0, dtype=like.dtype)
+        self.forward_views = []
+        self.backward_views = []
+        self.gradient = new(4 * hidden, batch)
+        self.input_gradient = new(steps, features + hidden + 1, batch)
+        self.cell_gradient = new(hidden, batch)
+        self.scratch = new(hidden, batch)
+        self.external_gradient = self.input_gradient[:, :features]
+        self.gradient_views = self.gradient.chunk(4)
+        for t in range(steps):
+            gate = self.gates[t]
+            i, f, g, o = gate.chunk(4)
+            cell, squash = self.cells[t + 1], self.squashed[t]
+            self.forward_views.append((self.inputs[t], gate, i, f, g, o, self.cells[t], cell, squash, self.states[t]))
+            recurrent = self.input_gradient[t, features : features + hidden]
+            transposed = self.inputs[t].t()
+            self.backward_views.append((transposed, gate, i, f, g, o, self.cells[t], squash, recurrent, self.input_gradient[t]))
+
+
+class _Workspaces:
+    """A small pool of workspaces keyed by shape; one is handed out until its backward pass returns it."""
+
+    def __init__(self, keep: int = 16):
+        self.keep = keep
+        self.free: dict[tuple, list[_Workspace]] = {}
+
+    def take(self, steps: int, features: int, hidden: int, batch: int, like: Tensor) -> tuple[tuple, _Workspace]:
+        key = (steps, features, hidden, batch, like.dtype)
+        stack = self.free.get(key)
+        return key, stack.pop() if stack else _Workspace(steps, features, hidden, batch, like)
+
+    def give(self, key: tuple, workspace: _Workspace) -> None:
+        if key not in self.free and len(self.free) >= self.keep:
+            self.free.pop(next(iter(self.free)))
+        stack = self.free.setdefault(key, [])
+        if len(stack) < 4:
+            stack.append(workspace)
+
+
+_pool = _Workspaces()
+
+
+def _forward_steps(w: _Workspace, weight: Tensor) -> None:
+    """Fill gates, cells and states of a workspace whose external inputs are set."""
+    mm, mul, add = torch.mm, torch.mul, torch.add
+    minus_one = w.minus_one
+    for inputs, gate, i, f, g, o, before, cell, squash, state in w.forward_views:
+        mm(weight, inputs, out=gate)
+        # tanh(x) = 2 s(2x) - 1: torch's vector tanh costs 3-4 times its sigmoid, and so all gates go in one call
+        g.mul_(2.0)
+        gate.sigmoid_()
+        add(minus_one, g, alpha=2.0, out=g)
+        mul(i, g, out=cell)
+        cell.addcmul_(f, before)
+        mul(cell, 2.0, out=squash)
+        squash.sigmoid_()
+        add(minus_one, squash, alpha=2.0, out=squash)
+        mul(o, squash, out=state)
+
+
+def _backward_steps(w: _Workspace, weight: Tensor, grad: Tensor) -> Tensor:
+    """Gradient of the weight from grad [T, H, B] of all states; leaves the inputs' gradient in the workspace."""
+    mm, mul = torch.mm, torch.mul
+    weight_t = weight.t().contiguous()
+    d_weight = torch.zeros_like(weight)
+    d_gate, d_cell, scratch = w.gradient, w.cell_gradient.zero_(), w.scratch
+    d_i, d_f, d_g, d_o = w.gradient_views
+    d_state = None
+    for t in range(len(w.backward_views) - 1, -1, -1):
+        inputs_t, gate, i, f, g, o, before, squash, recurrent, d_input = w.backward_views[t]
+        d_state = grad[t] if d_state is None else d_state.add_(grad[t])
+        mul(d_state, o, out=scratch)
+        _tanh_backward(scratch, squash, grad_input=scratch)
+        d_cell.add_(scratch)
+        mul(d_cell, i, out=scratch)
+        _tanh_backward(scratch, g, grad_input=scratch)
+        mul(d_cell, g, out=d_i)
+        mul(d_cell, before, out=d_f)
+        mul(d_state, squash, out=d_o)
+        d_cell.mul_(f)
+        # the three sigmoid gates in one call over the whole block; the g rows are overwritten after it
+        _sigmoid_backward(d_gate, gate, grad_input=d_gate)
+        d_g.copy_(scratch)
+        d_weight.addmm_(d_gate, inputs_t)
+        mm(weight_t, d_gate, out=d_input)
+        d_state = recurrent
+    return d_weight
+
+
+class _PackedLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
+        steps, features, batch = x.shape
+        key, workspace = _pool.take(steps, features, weight.shape[0] // 4, batch, weight)
+        workspace.external.copy_(x)
+        _forward_steps(workspace, weight)
+        ctx.key, ctx.workspace = key, workspace
+        ctx.save_for_backward(weight)
+        return workspace.states.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        (weight,) = ctx.saved_tensors
+        workspace, ctx.workspace = ctx.workspace, None
+        d_weight = _backward_steps(workspace, weight, grad)
+        d_x = workspace.external_gradient.clone() if ctx.needs_input_grad[0] else None
+        _pool.give(ctx.key, workspace)
+        return d_x, d_weight
+
+
+def packed_layer(x: Tensor, weight: Tensor) -> Tensor:
+    """Hidden states [T, H, B] of one layer over x [T, F, B]; the CPU path."""
+    return _PackedLayer.apply(x, weight)
+
+
+class PackedLSTM(nn.Module):
+    """Stacked LSTM layers over feature-major sequences.
+
+    x [T, F, B] -> states of the top layer [T, H, B].  `path` is "auto" (packed on a CPU, vendor elsewhere), "packed",
+    "vendor" or "reference".
+    """
+
+    def __init__(self, features: int, hidden: int, layers: int, *, generator: torch.Generator | None = None, path: str = "auto"):
+        super().__init__()
+        self.features, self.hidden, self.layers, self.path = features, hidden, layers, path
+        sizes = [features] + [hidden] * (layers - 1)
+        self.weights = nn.ParameterList(nn.Parameter(torch.empty(4 * hidden, size + hidden + 1)) for size in sizes)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Uniform +-1/sqrt(H) as in torch; forget-gate bias 1 (Jozefowicz et al. 2015), other biases 0."""
+        bound = 1.0 / math.sqrt(self.hidden)
+        with torch.no_grad():
+            for weight in self.weights:
+                weight.uniform_(-bound, bound, generator=generator)
+                weight[:, -1] = 0.0
+                weight[self.hidden : 2 * self.hidden, -1] = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        path = self.path
+        if path == "auto":
+            path = "packed" if x.device.type == "cpu" and not torch.onnx.is_in_onnx_export() else "vendor"
+        layer = {"packed": packed_layer, "vendor": vendor_layer, "reference": reference_layer}[path]
+        for weight in self.weights:
+            x = layer(x, weight)
+        return x
+
+    def as_torch(self) -> nn.LSTM:
+        """The same layers as an `nn.LSTM` (batch_first=False): for export and for comparison."""
+        lstm = nn.LSTM(self.features, self.hidden, self.layers)
+        with torch.no_grad():
+            for k, weight in enumerate(self.weights):
+                size = weight.shape[1] - self.hidden - 1
+                getattr(lstm, f"weight_ih_l{k}").copy_(weight[:, :size])
+                getattr(lstm, f"weight_hh_l{k}").copy_(weight[:, size:-1])
+                getattr(lstm, f"bias_ih_l{k}").copy_(weight[:, -1])
+                getattr(lstm, f"bias_hh_l{k}").zero_()
+        return lstm.to(self.weights[0].dtype)

@@ -1,0 +1,1 @@
+"""Files in, numpy and xarray out: one spelling of names, units, times and layouts for every pipeline."""
