@@ -113,8 +113,10 @@ def _print(console: Console, report: dict[str, Any]) -> None:
     ]
     console.table(("check", "state", "found"), rows)
     for name in report["broken"]:
-        hint = _HINTS.get(name, report["checks"][name].get("hint", ""))
-        console.warn(f"{name}: {_words(report['checks'][name]['found'])}" + (f"; {hint}" if hint else ""))
+        check = report["checks"][name]
+        found = check["found"] if name != "packages" else [n for n, v in check["found"].items() if v == "missing"]
+        hint = _HINTS.get(name, check.get("hint", ""))
+        console.warn(f"{name}: {_words(found)}" + (f"; {hint}" if hint else ""))
     console.result()
     console.result("ready" if not report["broken"] else f"not ready: {', '.join(report['broken'])}")
 

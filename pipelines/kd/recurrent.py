@@ -178,7 +178,14 @@ class _PackedLayer(torch.autograd.Function):
 
 def packed_layer(x: Tensor, weight: Tensor) -> Tensor:
     """Hidden states [T, H, B] of one layer over x [T, F, B]; the CPU path."""
-    return _PackedLayer.apply(x, weight)
+    if torch.is_grad_enabled():
+        return _PackedLayer.apply(x, weight)
+    key, workspace = _pool.take(*x.shape[:2], weight.shape[0] // 4, x.shape[2], weight)
+    workspace.external.copy_(x)
+    _forward_steps(workspace, weight)
+    states = workspace.states.clone()
+    _pool.give(key, workspace)
+    return states
 
 
 class PackedLSTM(nn.Module):

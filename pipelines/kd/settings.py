@@ -48,6 +48,7 @@ class DataChoice:
     lead_hours: float | None = setting(None, "lead of a teacher file that holds valid times only [h]", panel=DATA)
     horizon: int | None = setting(None, "number of leads to predict, shortest first; default: all", panel=DATA)
     history: int | None = setting(None, "past steps the student sees; default: 14, or 36 if hourly", panel=DATA)
+    deaccumulate: bool = setting(False, "turn accumulated teacher fields into amounts per lead step", panel=DATA)
     tolerance_hours: float = setting(0.0, "how far a forecast and an observation time may differ [h]", panel=DATA)
     min_history: float = setting(0.25, "least observed fraction of the past window", panel=DATA)
 

@@ -15,7 +15,7 @@ import xarray as xr
 
 from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
-from sciml.pipelines.readers.forecast import open_forecast
+from sciml.pipelines.readers.forecast import accumulated, deaccumulate, open_forecast
 
 LAPSE_RATE = 6.5e-3  # [K m-1], ICAO standard atmosphere
 WIND = ("10m_u_component_of_wind", "10m_v_component_of_wind", "10m_wind_speed")
@@ -41,6 +41,7 @@ class Teacher:
     location: dict[str, np.ndarray] = field(default_factory=dict)
     members: int = 0
     source: str = ""
+    accumulated: frozenset[str] = frozenset()
 
     @property
     def lead_hours(self) -> np.ndarray:
@@ -89,8 +90,12 @@ def read_teacher(choice, progress: Progress | None = None) -> Teacher:
     names = [name for name in names if np.issubdtype(ds[name].dtype, np.number)]
     if not names:
         raise DataError(f"{path}: no variable with an issue time, a lead and a station; it holds {', '.join(map(str, ds.data_vars)) or 'nothing'}")
+    summed = {name for name in names if accumulated(ds, name)}
     values, spread = {}, {}
     for name in names:
+        if name in summed and choice.deaccumulate:
+            progress.note(f"{path}: {name} is accumulated along the run; amounts per lead step are used")
+            ds[name] = deaccumulate(ds[name])
         da = ds[name]
         extra = [d for d in da.dims if d not in ("time", "prediction_timedelta", "station", "number")]
         if extra:
@@ -117,6 +122,7 @@ def read_teacher(choice, progress: Progress | None = None) -> Teacher:
         location={name: value for name, value in location.items() if np.isfinite(value).all()},
         members=int(ds.sizes.get("number", 0)),
         source=str(ds.attrs.get("source", "")),
+        accumulated=frozenset() if choice.deaccumulate else frozenset(summed),
     )
     return _chosen(teacher, choice)
 

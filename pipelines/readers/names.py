@@ -85,8 +85,8 @@ VARIABLES: dict[str, str] = {
     "specific_cloud_liquid_water_content": "clwc",
     "soil_temperature_level_1": "stl1",
     "volumetric_soil_water_layer_1": "swvl1",
-    "particulate_matter_10um": "pm10 PM10 mass_concentration_of_pm10_ambient_aerosol_in_air 미세먼지 미세먼지(PM10)",
-    "particulate_matter_2.5um": "pm2p5 pm2_5 pm2.5 PM2.5 PM25 pm25 mass_concentration_of_pm2p5_ambient_aerosol_in_air "
+    "particulate_matter_10um": "pm10 PM10 10PM PM10_ugm3 mass_concentration_of_pm10_ambient_aerosol_in_air 미세먼지 미세먼지(PM10)",
+    "particulate_matter_2.5um": "pm2p5 pm2_5 pm2.5 PM2.5 PM25 pm25 25PM mass_concentration_of_pm2p5_ambient_aerosol_in_air "
     "초미세먼지 초미세먼지(PM2.5)",
 }
 
@@ -125,6 +125,14 @@ UNITS_IN_NAME: dict[str, str] = {
     "p01m": "mm",
     "mslp_hpa": "hPa",
 }
+
+# Column headers of station tables that hold the valid time, best claim first; dates and hours may stand in two columns.
+TIME_COLUMNS = (
+    "valid_time datetime date_time timestamp obs_time observation_time 일시 관측시각 관측일시 측정일시 tm valid time_utc utc "
+    "time date 날짜 일자 day 측정일"
+).split()
+DAY_COLUMNS = "date day 날짜 일자 관측일 측정일".split()
+HOUR_COLUMNS = "time hour hr 시간 시각 시 hh".split()
 
 ISSUE_TIME = (
     "forecast_reference_time reftime ref_time init init_time inittime initial_time initialization_time initialisation_time "

@@ -29,7 +29,8 @@ NANOSECONDS = {
 }
 _REAL_CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "")
 _ZONES = {"KST": "Asia/Seoul", "JST": "Asia/Tokyo", "GMT": "UTC", "Z": "UTC", "UT": "UTC"}
-_ZONE = r"(Z|UTC|GMT|KST|JST|[+-]\d{1,2}:\d{2}|[+-]\d{4}|[+-]\d{1,2})?"
+# wgrib2 and UDUNITS write a zero offset without its sign ("00:00:00.0 0:00").
+_ZONE = r"(Z|UTC|GMT|KST|JST|[+-]\d{1,2}:\d{2}|[+-]\d{4}|[+-]\d{1,2}|0{1,2}:00)?"
 _REFERENCE = re.compile(
     r"^(-?\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T\s]+(\d{1,2})(?::(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?)?)?\s*" + _ZONE + r"$"
 )
@@ -164,7 +165,7 @@ def offset_of(zone: str) -> timedelta:
     """A zone suffix ("Z", "+09:00", "KST") as the offset from UTC."""
     if zone in _ZONES or zone == "UTC":
         return timedelta(hours=9) if zone in ("KST", "JST") else timedelta(0)
-    match = re.fullmatch(r"([+-])(\d{1,2}):?(\d{2})?", zone)
+    match = re.fullmatch(r"([+-]?)(\d{1,2}):?(\d{2})?", zone)
     minutes = int(match[2]) * 60 + int(match[3] or 0)
     return timedelta(minutes=-minutes if match[1] == "-" else minutes)
 

@@ -1,0 +1,338 @@
+"""One training job: one student, one seed, one way of using the teacher; resumable bit for bit.
+
+Batch order is a pure function of (seed, stage, epoch), the initial weights of (shape, seed), and nothing else is random, so a
+job continues from any stored step exactly as if it had not been interrupted, and the twin without a teacher sees the same
+weights and batches.  RMSE is always against observations, in the target's unit; against the soft target it has its own name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.pipelines.errors import NumericalError
+
+from .schedules import LOSSES, Step
+from .student import Shape, Student, build
+from .windows import Batch, Windows
+
+EVALUATED = 1024  # training windows whose RMSE is followed; a fixed sample, the same for every arm
+SAVE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase of a job: which loss over which windows, for how long; `patience` ends it on the validation RMSE."""
+
+    name: str
+    loss: str
+    windows: Windows
+    epochs: int
+    patience: int | None = None
+    record: Windows | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A student to train: `arm` (alone, alone_own, twin, distilled, shuffled), seed, shape, stages, held-out windows.
+
+    unit_scale [v] turns normalised errors into the printed unit; `goal` is the training RMSE that a distilled student should
+    reach before its patience may end it; `twin` holds the weights of a privileged twin.
+    """
+
+    arm: str
+    seed: int
+    shape: Shape
+    stages: tuple[Stage, ...]
+    train: Windows
+    validation: Windows
+    unit_scale: tuple[float, ...]
+    goal: float | None = None
+    twin: tuple[Shape, dict[str, Tensor]] | None = None
+    initial: dict[str, Tensor] | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique within a run; also the checkpoint's name."""
+        return f"{self.arm}-{self.seed}"
+
+
+@dataclass
+class State:
+    """What a checkpoint holds; tensors live in `student`, `optimizer`, `best_weights`."""
+
+    student: Student
+    optimizer: torch.optim.Optimizer
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    rows: list[dict] = field(default_factory=list)
+    best: dict = field(default_factory=lambda: {"rmse": float("inf"), "stage": "", "epoch": -1})
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    steps_done: int = 0
+    windows_done: int = 0
+    cpu_seconds: float = 0.0
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a job calls: load and save of checkpoints, a row per epoch, and whether to stop now."""
+
+    load: Callable[[str], tuple[dict, dict] | None] = lambda name: None
+    save: Callable[[str, dict, dict], object] = lambda name, tensors, header: None
+    on_epoch: Callable[[dict], None] = lambda row: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+class World:
+    """Data-parallel processes under torchrun: each takes a share of every batch, and gradients are summed."""
+
+    def __init__(self) -> None:
+        ready = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.size = torch.distributed.get_world_size() if ready else 1
+        self.rank = torch.distributed.get_rank() if ready else 0
+
+    def sum(self, *values: Tensor) -> list[Tensor]:
+        """Sums of scalars over the processes."""
+        if self.size == 1:
+            return list(values)
+        packed = torch.stack([v.detach().double() for v in values])
+        torch.distributed.all_reduce(packed)
+        return list(packed.to(values[0].dtype))
+
+    def sum_gradients(self, student: Student) -> None:
+        """Every process ends with the gradient of the whole batch."""
+        if self.size == 1:
+            return
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in student.parameters()]
+        flat = torch.cat([g.flatten() for g in grads])
+        torch.distributed.all_reduce(flat)
+        for p, g in zip(student.parameters(), flat.split([g.numel() for g in grads]), strict=True):
+            p.grad = g.view_as(p)
+
+
+def _new_optimizer(student: Student, settings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def start(job: Job, settings, device: torch.device) -> State:
+    """Fresh state: weights from (shape, seed), or `job.initial`."""
+    student = build(job.shape, job.seed)
+    if job.initial is not None:
+        student.load_state_dict(job.initial)
+    student = student.to(device)
+    return State(student, _new_optimizer(student, settings))
+
+
+def pack(state: State) -> tuple[dict[str, np.ndarray], dict]:
+    """Tensors and header of a checkpoint."""
+    tensors = {f"model.{n}": p for n, p in state.student.state_dict().items()}
+    tensors |= {f"best.{n}": p for n, p in state.best_weights.items()}
+    for i, p in enumerate(state.student.parameters()):
+        for key, value in state.optimizer.state.get(p, {}).items():
+            tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(value)
+    header = {
+        "stage": state.stage, "epoch": state.epoch, "step": state.step, "rows": state.rows, "best": state.best,
+        "steps_done": state.steps_done, "windows_done": state.windows_done, "cpu_seconds": state.cpu_seconds,
+        "finished": state.finished, "shape": state.student.shape.to_dict(),
+    }  # fmt: skip
+    return {name: np.array(t.detach().cpu().numpy(), copy=True) for name, t in tensors.items()}, header
+
+
+def unpack(job: Job, settings, device: torch.device, tensors: dict, header: dict) -> State:
+    """State from a checkpoint."""
+    state = start(job, settings, device)
+    torch_of = lambda a: torch.from_numpy(np.array(a)).to(device)  # noqa: E731
+    part = lambda prefix: {n[len(prefix) :]: torch_of(a) for n, a in tensors.items() if n.startswith(prefix)}  # noqa: E731
+    state.student.load_state_dict(part("model."))
+    state.best_weights = part("best.")
+    for i, p in enumerate(state.student.parameters()):
+        stored = part(f"optimizer.{i}.")
+        if stored:
+            state.optimizer.state[p] = stored | {"step": stored["step"].cpu() if device.type == "cpu" else stored["step"]}
+    for name in ("stage", "epoch", "step", "rows", "best", "steps_done", "windows_done", "cpu_seconds", "finished"):
+        setattr(state, name, header[name])
+    return state
+
+
+def order_of(seed: int, stage: str, epoch: int, count: int) -> Tensor:
+    """The order of `count` windows in one epoch: a pure function of its arguments."""
+    words = np.random.SeedSequence([seed, sum(map(ord, stage)), epoch]).generate_state(1, np.uint64)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(int(words[0] >> np.uint64(1))))
+
+
+def fixed_sample(windows: Windows, most: int) -> Windows:
+    """At most `most` windows, evenly drawn once; the same for every arm and seed."""
+    if len(windows) <= most:
+        return windows
+    index = torch.randperm(len(windows), generator=torch.Generator().manual_seed(20))[:most]
+    return windows.subset(index.sort().values.to(windows.row.device))
+
+
+@torch.no_grad()
+def rmse(student: Student, windows: Windows, unit_scale: tuple[float, ...], *, against: str = "target") -> float:
+    """RMSE over the known elements of `windows`, against the observation ("target") or the teacher ("soft")."""
+    scale = torch.tensor(unit_scale, dtype=torch.float32, device=windows.row.device).view(1, -1, 1)
+    total, count = 0.0, 0.0
+    for batch in windows.batches(1024):
+        point = student.point(student(batch.x, batch.future, batch.anchor))
+        weight = batch.weight if against == "target" else (batch.soft_weight > 0).float()
+        wanted = batch.target if against == "target" else batch.soft
+        total += float((weight * ((point - wanted) * scale) ** 2).sum(dtype=torch.float64))
+        count += float((weight * torch.ones_like(point)).sum(dtype=torch.float64))
+    return float(np.sqrt(total / count)) if count else float("nan")
+
+
+class Trainer:
+    """Runs one job to its end, to a stop request, or to a numerical failure."""
+
+    def __init__(self, job: Job, settings, hooks: Hooks, device: torch.device | str = "cpu"):
+        self.job, self.settings, self.hooks = job, settings, hooks
+        self.device, self.world = torch.device(device), World()
+        stored = hooks.load(job.name)
+        self.state = unpack(job, settings, self.device, *stored) if stored else start(job, settings, self.device)
+        self.sample = fixed_sample(job.train, EVALUATED)
+        self.held = fixed_sample(job.validation, 2 * EVALUATED)
+        self.twin = None
+        if job.twin is not None:
+            self.twin = build(job.twin[0], 0).to(self.device)
+            self.twin.load_state_dict(job.twin[1])
+        self._clock, self._saved = time.process_time(), time.monotonic()
+
+    def run(self) -> bool:
+        """True when the job is finished, False when it was stopped."""
+        state = self.state
+        while not state.finished:
+            stage = self.job.stages[state.stage]
+            if state.epoch == 0 and state.step == 0:
+                self._begin(stage)
+            if not self._epochs(stage):
+                self._save()
+                return False
+            self._end(stage)
+        self._save()
+        return True
+
+    def _begin(self, stage: Stage) -> None:
+        if not any(row["stage"] == stage.name for row in self.state.rows):
+            self._measure(stage, 0)
+
+    def _epochs(self, stage: Stage) -> bool:
+        state = self.state
+        while state.epoch < stage.epochs and not self._enough(stage):
+            if not self._one_epoch(stage):
+                return False
+            state.epoch, state.step = state.epoch + 1, 0
+            self._measure(stage, state.epoch)
+            if time.monotonic() - self._saved > SAVE_SECONDS:
+                self._save()
+            if self.hooks.should_stop():
+                return False
+        return True
+
+    def _one_epoch(self, stage: Stage) -> bool:
+        """Batches from `state.step` on; False if a stop was asked for."""
+        state, size = self.state, self.settings.batch_size
+        order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
+        records = self._record_batches(stage)
+        for batch in stage.windows.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size):
+            self._step(stage, batch, next(records) if records else None)
+            state.step += 1
+            if state.step % 16 == 0 and self.hooks.should_stop():
+                return False
+        return True
+
+    def _record_batches(self, stage: Stage):
+        """Endless record batches beside the observed ones (`joint`), continued from the step that is stored."""
+        if stage.record is None:
+            return None
+        size, state = self.settings.batch_size, self.state
+        count = len(stage.record)
+        need = -(-len(stage.windows) // size) * size
+        draws = [order_of(self.job.seed, "record", state.epoch * 1000 + n, count) for n in range(-(-need // count))]
+        order = torch.cat(draws)[:need][state.step * size :]
+        return stage.record.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size)
+
+    def _step(self, stage: Stage, batch: Batch, record: Batch | None) -> None:
+        state, student = self.state, self.state.student
+        zero = batch.weight.sum() * 0
+        hard, soft, windows, taught = self.world.sum(
+            batch.weight.sum(), batch.soft_weight.sum(), zero + len(batch), zero if record is None else record.soft_weight.sum()
+        )
+        totals = {"hard": hard.clamp_min(1.0), "soft": soft.clamp_min(1e-6), "windows": windows, "record": taught.clamp_min(1e-6)}
+        twin = self._ask_twin(batch) if self.twin is not None else None
+        step = Step(state.epoch, stage.epochs, self.settings.distillation_weight, totals, record, twin)
+        state.optimizer.zero_grad()
+        LOSSES[stage.loss](student, batch, step).backward()
+        self.world.sum_gradients(student)
+        torch.nn.utils.clip_grad_norm_(student.parameters(), self.settings.clip, foreach=False)
+        state.optimizer.step()
+        state.steps_done += 1
+        state.windows_done += int(windows)
+
+    @torch.no_grad()
+    def _ask_twin(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The privileged twin's point forecast and latent state; its inputs come first in the batch's own series."""
+        latent = self.twin.encode(batch.x)
+        return self.twin.point(self.twin.decode(latent, batch.future, None)), latent
+
+    def _measure(self, stage: Stage, epoch: int) -> None:
+        """One row: RMSE against observations, training sample and validation block; keep the best weights."""
+        state, job = self.state, self.job
+        train = rmse(state.student, self.sample, job.unit_scale)
+        held = rmse(state.student, self.held, job.unit_scale)
+        now = time.process_time()
+        state.cpu_seconds += now - self._clock
+        self._clock = now
+        row = {
+            "job": job.name, "arm": job.arm, "seed": job.seed, "stage": stage.name, "epoch": epoch, "train_rmse": train,
+            "validation_rmse": held, "steps": state.steps_done, "windows": state.windows_done, "cpu_seconds": state.cpu_seconds,
+        }  # fmt: skip
+        if not np.isfinite(train) or not np.isfinite(held):
+            raise NumericalError(
+                f"{job.name}: the RMSE is {train} in training and {held} in validation after epoch {epoch} of stage {stage.name}",
+                hint="lower --learning-rate; the last good weights are in the run's checkpoints",
+            )
+        if held < state.best["rmse"]:
+            state.best = {"rmse": held, "stage": stage.name, "epoch": epoch}
+            state.best_weights = {n: p.detach().clone() for n, p in state.student.state_dict().items()}
+        state.rows.append(row)
+        self.hooks.on_epoch(row)
+
+    def _enough(self, stage: Stage) -> bool:
+        """Patience: no better validation for long, and the goal (where there is one) already reached."""
+        if stage.patience is None:
+            return False
+        rows = [r for r in self.state.rows if r["stage"] == stage.name]
+        held = [r["validation_rmse"] for r in rows]
+        if len(held) - 1 - int(np.argmin(held)) < stage.patience:
+            return False
+        goal = self.job.goal
+        return stage.name != "fit" or goal is None or min(r["train_rmse"] for r in rows) <= goal
+
+    def _end(self, stage: Stage) -> None:
+        """Go on to the next stage from the best weights so far, with a fresh optimizer."""
+        state = self.state
+        state.stage, state.epoch, state.step = state.stage + 1, 0, 0
+        if state.stage == len(self.job.stages):
+            state.finished, state.stage = True, state.stage - 1
+            state.student.load_state_dict(state.best_weights)
+            return
+        state.student.load_state_dict(state.best_weights)
+        state.optimizer = _new_optimizer(state.student, self.settings)
+
+    def _save(self) -> None:
+        if self.world.rank == 0:
+            self.hooks.save(self.job.name, *pack(self.state))
+        self._saved = time.monotonic()
+
+
+def with_goal(job: Job, goal: float | None) -> Job:
+    """The job with a training RMSE to reach."""
+    return replace(job, goal=goal)
