@@ -17,7 +17,7 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.splits import Blocks, time_blocks
 
-from .baselines import past_window, seasonal_features
+from .baselines import past_window
 from .operators import Operator, fit_operator
 from .pairs import HOUR, Pairs
 
@@ -72,7 +72,9 @@ class Design:
     record: np.ndarray
     scaling: Scaling
     own_scaling: Scaling
-    dropped: int
+    static: np.ndarray
+    predictors: tuple[dict, ...]
+    dropped: int = 0
 
     @property
     def horizon(self) -> int:
@@ -117,6 +119,7 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
     observed = _hidden_before(pairs, train, history)
     operator = fit_operator(settings.operator, pairs.forecast[train], truth[train], same_quantity=pairs.same_quantity)
     corrected = operator(pairs.forecast)
+    predictors = predictor_table(pairs, train)
     last = pairs.teacher.issue[validation[0]]
     archive = np.flatnonzero(pairs.teacher.issue + pairs.teacher.lead.max() <= last)
     record = short_lead_record(pairs, corrected, archive)
@@ -128,7 +131,7 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
         progress.note(note)
     return Design(
         pairs, blocks, history, train, validation, test, archive, observed, operator, corrected, record, scaling, own,
-        dropped=len(pairs.anchor) - len(issues),
+        static=station_features(pairs, scaling), predictors=predictors, dropped=len(pairs.anchor) - len(issues),
     )  # fmt: skip
 
 
@@ -163,49 +166,57 @@ def short_lead_record(pairs: Pairs, corrected: np.ndarray, issues: np.ndarray) -
     return record
 
 
-def season(design: Design) -> np.ndarray:
-    """Season (and time of day) of every valid time [t, f]."""
-    return seasonal_features(design.pairs.time, daily=design.pairs.sub_daily)
-
-
-def station_features(design: Design) -> np.ndarray:
-    """What tells stations apart [s, f]: position, height, one column per station where there are at most 8, their climate."""
-    count = len(design.pairs.teacher.stations)
+def station_features(pairs: Pairs, scaling: Scaling) -> np.ndarray:
+    """What tells stations apart [s, f]: position, height, their climate, and one column each where there are at most 8."""
+    count = len(pairs.teacher.stations)
     if count == 1:
         return np.zeros((1, 0))
-    columns = [design.pairs.teacher.location[n] for n in ("latitude", "longitude", "altitude") if n in design.pairs.teacher.location]
-    columns += list(design.scaling.center.T)
+    location = pairs.teacher.location
+    columns = [location[n] for n in ("latitude", "longitude", "altitude") if n in location]
+    columns += list(scaling.center.T)
     table = np.stack(columns, -1)
     sd = table.std(0)
     table = (table - table.mean(0)) / np.where(sd > 1e-9, sd, 1.0)
     return np.concatenate([table, np.eye(count)], 1) if count <= 8 else table
 
 
-def predictor_features(design: Design) -> np.ndarray:
-    """Normalised teacher variables of each lead for a student that sees the forecast: [i, k, s, p], 0 where missing.
+def predictor_table(pairs: Pairs, train: np.ndarray) -> tuple[dict, ...]:
+    """The teacher variables that a student with the forecast sees beside the target's own: name, field, mean, sd."""
+    teacher, table = pairs.teacher, []
+    fields = [(n, "values") for n in teacher.values if n not in pairs.predictor or not pairs.same_quantity]
+    fields += [(n, "spread") for n in teacher.spread]
+    for name, kind in fields:
+        seen = getattr(teacher, kind)[name][train]
+        if np.isfinite(seen).any():
+            sd = float(np.nanstd(seen))
+            table.append({"name": name, "field": kind, "mean": float(np.nanmean(seen)), "sd": sd if sd > 1e-12 else 1.0})
+    return tuple(table)
 
-    First the corrected targets, then every other variable (and ensemble spread), then one mask: 1 where the target's forecast is there.
+
+def predictor_features(design: Design) -> np.ndarray:
+    """Normalised forecasts of each lead for a student that sees them: [i, k, s, p], 0 where missing.
+
+    First the corrected targets, then the variables of `design.predictors`, then one mask: 1 where the target's forecast is there.
     """
-    pairs, past = design.pairs, design.archive if len(design.archive) else design.train
-    teacher = pairs.teacher
+    teacher = design.pairs.teacher
     parts = [design.scaling.apply(design.corrected)]
-    extra = [teacher.values[n] for n in teacher.values if n not in pairs.predictor or not pairs.same_quantity]
-    extra += list(teacher.spread.values())
-    for values in extra:
-        seen = values[past]
-        mean, sd = np.nanmean(seen) if np.isfinite(seen).any() else 0.0, np.nanstd(seen) if np.isfinite(seen).any() else 1.0
-        parts.append(((values - mean) / (sd if sd > 1e-12 else 1.0))[..., None])
+    for entry in design.predictors:
+        values = getattr(teacher, entry["field"])[entry["name"]]
+        parts.append(((values - entry["mean"]) / entry["sd"])[..., None])
     features = np.concatenate(parts, -1)
     mask = np.isfinite(design.corrected).all(-1, keepdims=True)
     return np.concatenate([np.nan_to_num(features, nan=0.0), mask], -1)
 
 
-def samples(design: Design, issues: np.ndarray, *, source: str = "observed", min_history: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
-    """Issue and station [n] of the windows of `issues` whose past and target are there in `source` (observed or record)."""
+def samples(
+    design: Design, issues: np.ndarray, *, source: str = "observed", min_history: float = 0.25, with_target: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Issue and station [n] of the windows of `issues` whose past (and target) are there in `source` (observed or record)."""
     past = past_window(design.pairs, getattr(design, source), design.history)[issues]
     enough = np.isfinite(past).mean((2, 3)) >= min_history
     enough &= (design.pairs.anchor[issues] >= design.history - 1)[:, None]
-    values = design.pairs.truth if source == "observed" else design.corrected
-    enough &= np.isfinite(values[issues]).any((1, 3))
+    if with_target:
+        values = design.pairs.truth if source == "observed" else design.corrected
+        enough &= np.isfinite(values[issues]).any((1, 3))
     i, s = np.nonzero(enough)
     return issues[i], s

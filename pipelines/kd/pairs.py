@@ -69,8 +69,11 @@ class Pairs:
         return np.stack([self.teacher.spread[name] for name in self.predictor], -1)
 
 
-def pair(teacher: Teacher, choice, progress: Progress | None = None) -> Pairs:
-    """Match `teacher` with `choice.observations`, or with its own shortest lead where there are none."""
+def pair(teacher: Teacher, choice, progress: Progress | None = None, *, need_overlap: bool = True) -> Pairs:
+    """Match `teacher` with `choice.observations`, or with its own shortest lead where there are none.
+
+    need_overlap=False accepts forecasts whose valid times are not observed yet, as at prediction time.
+    """
     progress = progress or Progress()
     if choice.observations is None:
         return _self_taught(teacher, choice, progress)
@@ -87,6 +90,8 @@ def pair(teacher: Teacher, choice, progress: Progress | None = None) -> Pairs:
     observed = np.stack([_in_teacher_units(ds[t], p, teacher, choice) for t, p in zip(targets, predictor, strict=True)], -1)
     units = tuple(str(ds[t].attrs.get("units", "")) or (teacher.units[p] if t == p else "") for t, p in zip(targets, predictor, strict=True))
     pairs = _align(teacher, ds["time"].values.astype("datetime64[ns]"), observed, targets, predictor, units, choice)
+    if need_overlap:
+        _require_overlap(pairs)
     return pairs
 
 
@@ -142,7 +147,9 @@ def _self_taught(teacher: Teacher, choice, progress: Progress) -> Pairs:
         teacher = teacher.select(leads=slice(1, None))
     else:
         progress.warn(f"{teacher.path} has one lead only, so the teacher is its own target and raw NWP scores 0")
-    return _align(teacher, time, observed, targets, targets, tuple(teacher.units[n] for n in targets), choice)
+    pairs = _align(teacher, time, observed, targets, targets, tuple(teacher.units[n] for n in targets), choice)
+    _require_overlap(pairs)
+    return pairs
 
 
 def _cadence(time: np.ndarray, where: str) -> np.timedelta64:
@@ -204,12 +211,20 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
         forecast=np.stack([teacher.values[name] for name in predictor], -1),
         notes=tuple(notes),
     )
-    if not (np.isfinite(pairs.truth) & np.isfinite(pairs.forecast)).any():
-        raise DataError(
-            f"{teacher.path} and {where} share no valid time: forecasts are valid {_day(valid_time.min())} to "
-            f"{_day(valid_time.max())}, observations span {_day(time[0])} to {_day(time[-1])}"
-        )
     return pairs
+
+
+def _require_overlap(pairs: Pairs) -> None:
+    if (np.isfinite(pairs.truth) & np.isfinite(pairs.forecast)).any():
+        return
+    teacher = pairs.teacher
+    observed = pairs.time[np.isfinite(pairs.observed).any((1, 2))]
+    span = f"observations span {_day(observed[0])} to {_day(observed[-1])}" if len(observed) else "all observations are missing"
+    raise DataError(
+        f"{teacher.path} and {pairs.observations or teacher.path} share no valid time: forecasts are valid "
+        f"{_day(teacher.issue[0] + teacher.lead[0])} to {_day(teacher.issue[-1] + teacher.lead[-1])}, {span}",
+        hint="use files of the same period, or state the time zone of the observations (--zone)",
+    )
 
 
 def _day(time) -> str:

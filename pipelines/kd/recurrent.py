@@ -92,7 +92,8 @@ class _Workspaces:
         self.free: dict[tuple, list[_Workspace]] = {}
 
     def take(self, steps: int, features: int, hidden: int, batch: int, like: Tensor) -> tuple[tuple, _Workspace]:
-        key = (steps, features, hidden, batch, like.dtype)
+        # a tensor made in inference mode may not be written outside it
+        key = (steps, features, hidden, batch, like.dtype, torch.is_inference_mode_enabled())
         stack = self.free.get(key)
         return key, stack.pop() if stack else _Workspace(steps, features, hidden, batch, like)
 
@@ -154,22 +155,29 @@ def _backward_steps(w: _Workspace, weight: Tensor, grad: Tensor) -> Tensor:
     return d_weight
 
 
+def _filled_workspace(x: Tensor, weight: Tensor) -> tuple[tuple, _Workspace]:
+    """A workspace of the pool after the forward pass over x, and its key."""
+    steps, features, batch = x.shape
+    key, workspace = _pool.take(steps, features, weight.shape[0] // 4, batch, weight)
+    workspace.external.copy_(x)
+    _forward_steps(workspace, weight)
+    return key, workspace
+
+
 class _PackedLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
-        steps, features, batch = x.shape
-        key, workspace = _pool.take(steps, features, weight.shape[0] // 4, batch, weight)
-        workspace.external.copy_(x)
-        _forward_steps(workspace, weight)
-        ctx.key, ctx.workspace = key, workspace
-        ctx.save_for_backward(weight)
-        return workspace.states.clone()
+        ctx.key, ctx.workspace = _filled_workspace(x, weight)
+        ctx.save_for_backward(x, weight)
+        return ctx.workspace.states.clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        (weight,) = ctx.saved_tensors
-        workspace, ctx.workspace = ctx.workspace, None
+        x, weight = ctx.saved_tensors
+        # a graph that is kept for a second backward pass has given its workspace away: run forward again
+        workspace = ctx.workspace or _filled_workspace(x, weight)[1]
+        ctx.workspace = None
         d_weight = _backward_steps(workspace, weight, grad)
         d_x = workspace.external_gradient.clone() if ctx.needs_input_grad[0] else None
         _pool.give(ctx.key, workspace)
@@ -180,9 +188,7 @@ def packed_layer(x: Tensor, weight: Tensor) -> Tensor:
     """Hidden states [T, H, B] of one layer over x [T, F, B]; the CPU path."""
     if torch.is_grad_enabled():
         return _PackedLayer.apply(x, weight)
-    key, workspace = _pool.take(*x.shape[:2], weight.shape[0] // 4, x.shape[2], weight)
-    workspace.external.copy_(x)
-    _forward_steps(workspace, weight)
+    key, workspace = _filled_workspace(x, weight)
     states = workspace.states.clone()
     _pool.give(key, workspace)
     return states
@@ -222,7 +228,8 @@ class PackedLSTM(nn.Module):
 
     def as_torch(self) -> nn.LSTM:
         """The same layers as an `nn.LSTM` (batch_first=False): for export and for comparison."""
-        lstm = nn.LSTM(self.features, self.hidden, self.layers)
+        like = self.weights[0]
+        lstm = nn.LSTM(self.features, self.hidden, self.layers, device=like.device, dtype=like.dtype)
         with torch.no_grad():
             for k, weight in enumerate(self.weights):
                 size = weight.shape[1] - self.hidden - 1
@@ -230,4 +237,4 @@ class PackedLSTM(nn.Module):
                 getattr(lstm, f"weight_hh_l{k}").copy_(weight[:, size:-1])
                 getattr(lstm, f"bias_ih_l{k}").copy_(weight[:, -1])
                 getattr(lstm, f"bias_hh_l{k}").zero_()
-        return lstm.to(self.weights[0].dtype)
+        return lstm

@@ -102,7 +102,7 @@ class Fit(DataChoice):
     control: bool = setting(True, "also train with a shuffled teacher, once, as a control", panel=DISTILL)
 
     epochs: int = setting(80, "passes over the training observations", panel=OPTIMIZATION)
-    batch_size: int = setting(128, "windows per step", panel=OPTIMIZATION)
+    batch_size: int | None = setting(None, "windows per step; default: a sixteenth of the windows, 16 to 128", panel=OPTIMIZATION)
     learning_rate: float = setting(1e-3, "Adam's step size", panel=OPTIMIZATION)
     weight_decay: float = setting(0.0, "decoupled weight decay", panel=OPTIMIZATION)
     clip: float = setting(1.0, "largest gradient norm", panel=OPTIMIZATION)

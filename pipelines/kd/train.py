@@ -19,7 +19,7 @@ from sciml.pipelines.errors import NumericalError
 
 from .schedules import LOSSES, Step
 from .student import Shape, Student, build
-from .windows import Batch, Windows
+from .windows import Batch, Windows, automatic_batch
 
 EVALUATED = 1024  # training windows whose RMSE is followed; a fixed sample, the same for every arm
 SAVE_SECONDS = 20.0
@@ -238,7 +238,7 @@ class Trainer:
 
     def _one_epoch(self, stage: Stage) -> bool:
         """Batches from `state.step` on; False if a stop was asked for."""
-        state, size = self.state, self.settings.batch_size
+        state, size = self.state, self._batch_size(stage)
         order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
         records = self._record_batches(stage)
         for batch in stage.windows.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size):
@@ -248,11 +248,14 @@ class Trainer:
                 return False
         return True
 
+    def _batch_size(self, stage: Stage) -> int:
+        return self.settings.batch_size or automatic_batch(len(stage.windows))
+
     def _record_batches(self, stage: Stage):
         """Endless record batches beside the observed ones (`joint`), continued from the step that is stored."""
         if stage.record is None:
             return None
-        size, state = self.settings.batch_size, self.state
+        size, state = self._batch_size(stage), self.state
         count = len(stage.record)
         need = -(-len(stage.windows) // size) * size
         draws = [order_of(self.job.seed, "record", state.epoch * 1000 + n, count) for n in range(-(-need // count))]

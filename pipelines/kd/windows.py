@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .design import Design, predictor_features, samples, season, station_features
+from .baselines import seasonal_features
+from .design import Design, predictor_features, samples, short_lead_record
 from .settings import Fit
 
 
@@ -116,15 +117,23 @@ class Windows:
         return Windows(**{name: move(getattr(self, name)) for name in self.__dataclass_fields__})
 
 
-def make_windows(design: Design, issues: np.ndarray, settings: Fit, *, kind: str, inputs: Inputs, scaling=None, shuffle: int | None = None) -> Windows:
-    """Windows of `issues`.
+def automatic_batch(count: int) -> int:
+    """Windows per step: a sixteenth of all, a power of two from 16 to 128.
+
+    Few observations in large batches would mean a step or two per epoch: a student alone that looks slow for that reason only.
+    """
+    return int(np.clip(2 ** round(np.log2(max(count, 1) / 16)), 16, 128))
+
+
+def make_windows(design: Design, issues: np.ndarray, settings: Fit, *, kind: str, inputs: Inputs, scaling=None, shuffle: int | None = None, with_target: bool = True) -> Windows:
+    """Windows of `issues`; with_target=False keeps those whose target is not (yet) observed.
 
     kind: "observed" (past and target observed, soft target from the teacher) or "record" (past and target from the teacher's
     record).  scaling: other than the design's.  shuffle: seed of a permutation of the teacher over issue times, the control.
     """
     scaling = scaling or design.scaling
     source = "observed" if kind == "observed" else "record"
-    issue, station = samples(design, issues, source=source, min_history=settings.min_history)
+    issue, station = samples(design, issues, source=source, min_history=settings.min_history, with_target=with_target)
     series = _series(design, getattr(design, source), scaling, inputs)
     corrected = design.corrected
     if shuffle is not None:
@@ -144,8 +153,8 @@ def make_windows(design: Design, issues: np.ndarray, settings: Fit, *, kind: str
     index = lambda a: torch.from_numpy(a.astype(np.int64))  # noqa: E731
     return Windows(
         series=series,
-        season=torch.from_numpy(season(design).astype(np.float32)),
-        static=torch.from_numpy(station_features(design).astype(np.float32)),
+        season=torch.from_numpy(seasonal_features(design.pairs.time, daily=design.pairs.sub_daily).astype(np.float32)),
+        static=torch.from_numpy(design.static.astype(np.float32)),
         length=design.history,
         row=index(station * steps + first),
         column=index(first),
@@ -176,8 +185,6 @@ def _series(design: Design, values: np.ndarray, scaling, inputs: Inputs) -> Tens
 
 def _whole_record(design: Design) -> np.ndarray:
     """Shortest-lead forecasts of all issues: an input that is known at the issue time, so not limited to training."""
-    from .design import short_lead_record
-
     return short_lead_record(design.pairs, design.corrected, np.arange(len(design.pairs.anchor)))
 
 

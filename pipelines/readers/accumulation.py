@@ -1,7 +1,7 @@
 """Fields accumulated since the start of a run (precipitation, radiation, heat fluxes) and their per-step amounts.
 
-Convention: accumulation runs along the lead time and starts at 0 at lead 0; some producers reset it (daily at 00 UTC, or per
-step). Increment of step k: a_k - a_{k-1}, or a_k itself after a reset and at the first lead.
+Convention: accumulation runs along the lead time and starts at 0 at lead 0; some producers reset it (daily at 00 UTC,
+or per step). Increment of step k: a_k - a_{k-1}, or a_k itself after a reset and at the first lead.
 """
 
 import numpy as np
@@ -15,10 +15,13 @@ def accumulated(ds: xr.Dataset, name: str) -> bool:
 
     Args:
         ds: forecast with dimensions `time` and `prediction_timedelta`.
-        name: a data variable. GRIB_stepType "accum" or a CF cell method "sum" decides where there are fewer than 3 leads.
+        name: a data variable. GRIB_stepType "accum" or a CF cell method "sum" decides where there are fewer than 3
+            leads.
     """
     field = ds[name]
-    hinted = str(field.attrs.get("GRIB_stepType", "")) == "accum" or "time: sum" in str(field.attrs.get("cell_methods", ""))
+    hinted = str(field.attrs.get("GRIB_stepType", "")) == "accum" or "time: sum" in str(
+        field.attrs.get("cell_methods", "")
+    )
     if field.sizes.get("prediction_timedelta", 1) < 3:
         return hinted
     runs = _runs(field)
@@ -35,7 +38,9 @@ def accumulated(ds: xr.Dataset, name: str) -> bool:
     few_resets = reset.sum() <= max(1, runs.shape[1] // 4)
     steady = falls[~reset].sum() <= 0.005 * max(1, known[~reset].sum())
     starts_low = np.nanmedian(runs[:, 0]) <= np.nanmedian(np.nanmax(runs, axis=1))
-    return bool(grows and few_resets and steady and starts_low and np.nanmin(runs) > -1e-2 * max(np.nanmax(spread), 1e-30))
+    return bool(
+        grows and few_resets and steady and starts_low and np.nanmin(runs) > -1e-2 * max(np.nanmax(spread), 1e-30)
+    )
 
 
 def _runs(field: xr.DataArray) -> np.ndarray:
@@ -53,8 +58,8 @@ def deaccumulate(field: xr.DataArray, *, per_second: bool = False) -> xr.DataArr
         per_second: divide by the seconds of each step (J m-2 becomes W m-2; the `units` attribute follows).
 
     Returns:
-        Increments; the first lead is counted from lead 0. A fall beyond rounding is a reset: the value after it is the amount.
-        Unit of the field, or unit per second.
+        Increments; the first lead is counted from lead 0. A fall beyond rounding is a reset: the value after it is the
+        amount. Unit of the field, or unit per second.
     """
     axis = field.get_axis_num("prediction_timedelta")
     values = np.moveaxis(field.values.astype(np.float64), axis, -1)

@@ -1,7 +1,8 @@
 """Coordinates of a foreign data set under house names: times, leads, stations, members, levels, latitude and longitude.
 
-Convention: names of `names.py`; times are naive UTC datetime64[ns], leads timedelta64[ns], levels hPa, latitude ascending,
-longitude ascending and in [0, 360) unless a regional domain crosses Greenwich (then it starts in [-180, 180)).
+Convention: names of `names.py`; times are naive UTC datetime64[ns], leads timedelta64[ns], levels hPa, latitude
+ascending, longitude ascending and in [0, 360) unless a regional domain crosses Greenwich (then it starts in [-180,
+180)).
 """
 
 import numpy as np
@@ -24,7 +25,8 @@ def text_attr(variable: xr.DataArray, key: str) -> str:
 def rename(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
     """Give dimensions, coordinates and variables their house names; `original_name` and `original_units` are kept.
 
-    Two spellings of one house name: the first (or the dimension's own coordinate) gets it, the other keeps its own, with a note.
+    Two spellings of one house name: the first (or the dimension's own coordinate) gets it, the other keeps its own,
+    with a note.
     """
     ds = _drop_bounds(ds)
     for name in ds.variables:
@@ -77,7 +79,9 @@ def _wanted_coordinates(ds: xr.Dataset) -> dict[str, str]:
 def _fits(ds: xr.Dataset, name: str, house: str) -> bool:
     """Whether the variable can be that coordinate at all, by its shape."""
     variable = ds[name]
-    horizontal = [dim for dim in variable.dims if names.coordinate_name(str(dim)) in ("station", "latitude", "longitude")]
+    horizontal = [
+        dim for dim in variable.dims if names.coordinate_name(str(dim)) in ("station", "latitude", "longitude")
+    ]
     if house == "altitude":
         # "height" is also the 2 m of the thermometer screen (a scalar) and a vertical axis (its own dimension).
         return name not in ds.dims and (bool(horizontal) or variable.ndim == 2 or _is_wrf(ds) or str(name) == house)
@@ -102,7 +106,9 @@ def _wanted_times(ds: xr.Dataset) -> dict[str, str]:
             roles[role].append(name)
     found: dict[str, str] = {}
     # Of several spellings (NCL writes the issue time as text and as numbers) the one that decodes is taken.
-    issues = sorted(roles["issue"], key=lambda name: not (name in ds.variables and times.is_since(text_attr(ds[name], "units"))))
+    issues = sorted(
+        roles["issue"], key=lambda name: not (name in ds.variables and times.is_since(text_attr(ds[name], "units")))
+    )
     if issues:
         found[issues[0]] = "time"
     plain = [name for name in roles["any"] if name not in found]
@@ -121,7 +127,9 @@ def _may_be_time(variable: xr.DataArray) -> bool:
     unit = text_attr(variable, "units")
     if variable.dtype.kind in "MSUO" or times.is_since(unit):
         return variable.ndim <= 2
-    return variable.ndim <= 1 and variable.dtype.kind in "iuf" and (not unit or "%Y" in unit or unit in times.NANOSECONDS)
+    return (
+        variable.ndim <= 1 and variable.dtype.kind in "iuf" and (not unit or "%Y" in unit or unit in times.NANOSECONDS)
+    )
 
 
 def _swap_to_labels(ds: xr.Dataset, wanted: dict[str, str]) -> tuple[xr.Dataset, dict[str, str]]:
@@ -245,7 +253,9 @@ def wrap_longitude(longitude: np.ndarray) -> np.ndarray:
         values = longitude.astype(np.float64, copy=False)
     else:
         # Subtraction keeps digits that a float remainder would smear: -0.1 % 360 is 359.9.
-        values = np.where(longitude < 0.0, longitude + 360.0, np.where(longitude >= 360.0, longitude - 360.0, longitude))
+        values = np.where(
+            longitude < 0.0, longitude + 360.0, np.where(longitude >= 360.0, longitude - 360.0, longitude)
+        )
         values = np.round(values % 360.0, 9) % 360.0
     circle = np.unique(values)
     if circle.size < 2:

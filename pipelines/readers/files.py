@@ -1,7 +1,8 @@
 """What a file is, told from its first bytes, before any library opens it and answers with a riddle.
 
 Magic numbers: HDF5 superblock at byte 0, 512, 1024, 2048 ... (HDF5 file format specification, section II.A);
-NetCDF classic "CDF" + version byte 1, 2 or 5 (NetCDF user guide, appendix B); GRIB edition 1 and 2 "GRIB" (WMO-No. 306).
+NetCDF classic "CDF" + version byte 1, 2 or 5 (NetCDF user guide, appendix B); GRIB edition 1 and 2 "GRIB" (WMO-No.
+306).
 """
 
 import struct
@@ -13,7 +14,8 @@ from sciml.pipelines.errors import DataError, suggest
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, 512, 1024, 2048)
 
-# What h5py, h5netcdf, scipy, zarr and xarray raise on a damaged file. Each open or read of a foreign file is wrapped with it.
+# What h5py, h5netcdf, scipy, zarr and xarray raise on a damaged file. Each open or read of a foreign file is wrapped
+# with it.
 ENGINE_ERRORS = (
     OSError,
     ValueError,
@@ -76,7 +78,9 @@ def _near(path: Path) -> str:
     names = sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
     if not names:
         return f"the folder {folder} is empty"
-    shown = names if len(names) <= 12 else [name for name in names if Path(name).suffix == path.suffix][:12] or names[:12]
+    shown = (
+        names if len(names) <= 12 else [name for name in names if Path(name).suffix == path.suffix][:12] or names[:12]
+    )
     return f"in {folder}: {suggest(path.name, shown)}"
 
 

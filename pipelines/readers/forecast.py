@@ -1,7 +1,8 @@
 """A forecast file in one layout: issue time x lead time x member x place, whatever model and converter it comes from.
 
-Convention: dims (time, prediction_timedelta[, number][, level], station) or (..., latitude, longitude); map projections keep (..., y, x)
-with two-dimensional latitude and longitude. `time` is the issue time (UTC), valid time = time + prediction_timedelta.
+Convention: dims (time, prediction_timedelta[, number][, level], station) or (..., latitude, longitude); map
+projections keep (..., y, x) with two-dimensional latitude and longitude. `time` is the issue time (UTC), valid time =
+time + prediction_timedelta.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ import xarray as xr
 
 from sciml.pipelines.errors import DataError
 
-from . import coordinates, names, netcdf, units
+from . import names, netcdf, units
 from .accumulation import accumulated, deaccumulate
 from .issue import with_issue_and_lead
 
@@ -28,11 +29,13 @@ def open_forecast(path: str | Path, *, lead_hours: float | None = None) -> xr.Da
     """Open a forecast file of any supported layout.
 
     Args:
-        path: NetCDF or Zarr of cfgrib, CDS (old and new), WeatherBench2, WRF, wgrib2, NCL, climpred, Verif, CF stations, or sciml.
+        path: NetCDF or Zarr of cfgrib, CDS (old and new), WeatherBench2, WRF, wgrib2, NCL, climpred, Verif, CF
+            stations, or sciml.
         lead_hours: lead of every field, for a file with valid times only [h].
 
     Returns:
-        Data set as in the module docstring: `time` datetime64[ns] sorted and unique, `prediction_timedelta` timedelta64[ns]
+        Data set as in the module docstring: `time` datetime64[ns] sorted and unique, `prediction_timedelta`
+            timedelta64[ns]
         ascending, `station` text; coords latitude, longitude, altitude where known; house names and units;
         `attrs["sciml_notes"]` lists what was assumed or left out.
 
@@ -52,7 +55,9 @@ def open_forecast(path: str | Path, *, lead_hours: float | None = None) -> xr.Da
         ds = _plain_variables(ds, path, notes)
         ds = _sorted(ds, path, notes)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise DataError(f"{path} cannot be laid out as issue time x lead time: {error}", hint="see `ncdump -h`") from error
+        raise DataError(
+            f"{path} cannot be laid out as issue time x lead time: {error}", hint="see `ncdump -h`"
+        ) from error
     _note_missing(ds, path, notes)
     ds.attrs["sciml_notes"] = notes
     return ds
@@ -114,7 +119,9 @@ def _check_valid_time(ds: xr.Dataset, path: Path) -> xr.Dataset:
     valid = ds["valid_time"]
     if valid.dtype.kind == "M" and set(valid.dims) <= {"time", "prediction_timedelta"}:
         expected, stated = xr.broadcast(ds["time"] + ds["prediction_timedelta"], valid)
-        wrong = (expected.values != stated.transpose(*expected.dims).values) & ~np.isnat(stated.transpose(*expected.dims).values)
+        wrong = (expected.values != stated.transpose(*expected.dims).values) & ~np.isnat(
+            stated.transpose(*expected.dims).values
+        )
         if wrong.any():
             i, j = (int(axis[0]) for axis in np.nonzero(wrong))
             raise DataError(
@@ -178,7 +185,9 @@ def _plain_variables(ds: xr.Dataset, path: Path, notes: list[str]) -> xr.Dataset
     ds = ds.drop_vars([name for name in ds.coords if name not in kept and name not in ds.dims])
     ds = ds.drop_vars([name for name in ("number", "level") if name in ds.coords and name not in ds.dims])
     if not ds.data_vars:
-        raise DataError(f"{path} holds no forecast variable", hint="variables need an issue time and a lead time dimension")
+        raise DataError(
+            f"{path} holds no forecast variable", hint="variables need an issue time and a lead time dimension"
+        )
     order = [dim for dim in _ORDER if dim in ds.dims] + [dim for dim in ds.dims if dim not in _ORDER]
     return ds.transpose(*order)
 

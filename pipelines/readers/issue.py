@@ -1,8 +1,9 @@
 """Issue time and lead time of a forecast file, from whatever the producer wrote about them.
 
-Convention: valid time = issue time + lead time. Issue times come from a coordinate (cfgrib, CDS, climpred, Verif, CF), from
-attributes (wgrib2 `reference_date`, NCL `initial_time`, WRF `SIMULATION_START_DATE`) or, for known producers, from the file name.
-A plain CF `time` without any of these is the valid time: then the lead must be given, or the file is refused.
+Convention: valid time = issue time + lead time. Issue times come from a coordinate (cfgrib, CDS, climpred, Verif, CF),
+from attributes (wgrib2 `reference_date`, NCL `initial_time`, WRF `SIMULATION_START_DATE`) or, for known producers,
+from the file name. A plain CF `time` without any of these is the valid time: then the lead must be given, or the file
+is refused.
 """
 
 import re
@@ -37,11 +38,15 @@ def with_issue_and_lead(ds: xr.Dataset, path: Path, lead_hours: float | None, no
     """
     ds = _from_wrf(ds, path, notes) if "south_north" in ds.dims or "Times" in ds.variables else ds
     if "prediction_timedelta" in ds.dims and "prediction_timedelta" not in ds.coords:
-        raise DataError(f"{path}: the lead dimension has no values", hint="write a coordinate for it, with units of hours")
+        raise DataError(
+            f"{path}: the lead dimension has no values", hint="write a coordinate for it, with units of hours"
+        )
     ds = _issue_from_attributes(ds, path, notes)
     stated = "prediction_timedelta" in ds.coords or ("valid_time" in ds.coords and "time" in ds.coords)
     if stated and lead_hours is not None:
-        raise SettingsError(f"{path} states its lead times, so a lead of {lead_hours:g} h cannot be given", hint="leave it out")
+        raise SettingsError(
+            f"{path} states its lead times, so a lead of {lead_hours:g} h cannot be given", hint="leave it out"
+        )
     if "prediction_timedelta" not in ds.coords:
         ds = _lead_from_valid(ds, path) if stated else _lead_from_setting(ds, path, lead_hours, notes)
     if "time" not in ds.coords:
@@ -91,7 +96,14 @@ def _attribute_issue(ds: xr.Dataset) -> np.datetime64 | None:
     """One issue time common to all variables' attributes, or None."""
     texts: set[str] = set()
     holders = [ds.attrs, *(ds[name].attrs for name in ds.variables)]
-    keys = ("reference_date", "initial_time", "forecast_reference_time", "init_time", "SIMULATION_START_DATE", "START_DATE")
+    keys = (
+        "reference_date",
+        "initial_time",
+        "forecast_reference_time",
+        "init_time",
+        "SIMULATION_START_DATE",
+        "START_DATE",
+    )
     for attrs in holders:
         texts |= {str(attrs[key]) for key in keys if key in attrs}
     issues = {issue for issue in map(_read_issue, texts) if issue is not None}
@@ -147,7 +159,9 @@ def _lead_from_valid(ds: xr.Dataset, path: Path) -> xr.Dataset:
     if issue.ndim == 0 or valid.dims == issue.dims:
         leads = valid.values - issue.values
         if valid.dims == ("valid_time",):
-            ds = ds.rename(valid_time="prediction_timedelta").assign_coords(prediction_timedelta=("prediction_timedelta", leads))
+            ds = ds.rename(valid_time="prediction_timedelta").assign_coords(
+                prediction_timedelta=("prediction_timedelta", leads)
+            )
             return ds
         return ds.assign_coords(prediction_timedelta=(valid.dims, leads))
     if valid.ndim == 2 and issue.dims[0] in valid.dims:
@@ -171,7 +185,9 @@ def _lead_from_setting(ds: xr.Dataset, path: Path, lead_hours: float | None, not
     lead = np.timedelta64(round(lead_hours * 3600), "s").astype("timedelta64[ns]")
     if name == "time" and _is_issue(time):
         return ds.assign_coords(prediction_timedelta=lead)
-    notes.append(f"{time.attrs.get('original_name', name)!r} is read as the valid time; issue time = valid time - {lead_hours:g} h")
+    notes.append(
+        f"{time.attrs.get('original_name', name)!r} is read as the valid time; issue time = valid time - {lead_hours:g} h"
+    )
     ds = ds.assign_coords({name: (time.dims, time.values - lead, time.attrs), "prediction_timedelta": lead})
     return ds.rename({name: "time"}) if name != "time" else ds
 
@@ -180,7 +196,9 @@ def _only_valid(time: xr.DataArray, path: Path) -> DataError:
     values = np.atleast_1d(time.values)
     span = f"{_text(values[0])} to {_text(values[-1])}, {values.size} times" if values.size else "no times"
     if _is_issue(time):
-        return DataError(f"{path} has issue times ({span}) but no lead time", hint="give the lead of the fields in hours (--lead 24)")
+        return DataError(
+            f"{path} has issue times ({span}) but no lead time", hint="give the lead of the fields in hours (--lead 24)"
+        )
     return DataError(
         f"{path} has valid times only ({span}), no issue time and no lead: an analysis or reanalysis, or a forecast whose "
         "issue times were lost",
@@ -229,7 +247,11 @@ def _unstack(ds: xr.Dataset, issue: xr.DataArray, lead: xr.DataArray, path: Path
         first = pairs[pairs.duplicated()][0]
         raise DataError(f"{path}: the field issued {first[0]} with lead {first[1]} occurs twice "
                         f"({int(pairs.duplicated().sum())} repeats)", hint="drop the repeated records")  # fmt: skip
-    ds = ds.rename({dim: "record"}) if dim in ("time", "prediction_timedelta", "valid_time") else ds.rename_dims({dim: "record"})
+    ds = (
+        ds.rename({dim: "record"})
+        if dim in ("time", "prediction_timedelta", "valid_time")
+        else ds.rename_dims({dim: "record"})
+    )
     ds = ds.drop_vars(["time", "prediction_timedelta", "valid_time", "record"], errors="ignore")
     labels = xr.Coordinates.from_pandas_multiindex(pairs, "record")
     return ds.assign_coords(labels).unstack("record")
@@ -242,7 +264,9 @@ def _from_wrf(ds: xr.Dataset, path: Path, notes: list[str]) -> xr.Dataset:
     if staggered:
         notes.append(f"{len(staggered)} staggered WRF variables are left out ({', '.join(map(str, staggered[:4]))})")
     if "Times" in ds.variables and "time" not in ds.coords:
-        stamps = times.parse_times([str(t).replace("_", " ") for t in np.atleast_1d(ds["Times"].values)], path=path, name="Times")
+        stamps = times.parse_times(
+            [str(t).replace("_", " ") for t in np.atleast_1d(ds["Times"].values)], path=path, name="Times"
+        )
         ds = ds.assign_coords(time=("time", stamps.to_numpy("datetime64[ns]")))
     elif "XTIME" in ds.variables and "time" not in ds.coords and ds["XTIME"].dtype.kind == "M":
         ds = ds.assign_coords(time=("time", np.atleast_1d(ds["XTIME"].values)))

@@ -1,7 +1,7 @@
 """One small forecast written the way each producer writes it, for tests and for trying a reader.
 
-Truth: 3 issue times 12 h apart, leads 6, 12, 18 h (except where a layout can hold one run only: the first), 2 m temperature [K] equal
-to 280 + 0.1 * hours after the first issue + place. The same numbers come back from every layout.
+Truth: 3 issue times 12 h apart, leads 6, 12, 18 h (except where a layout can hold one run only: the first), 2 m
+temperature [K] equal to 280 + 0.1 * hours after the first issue + place. The same numbers come back from every layout.
 """
 
 from pathlib import Path
@@ -58,7 +58,9 @@ def observations_like(path: str | Path) -> xr.Dataset:
     coords = {"time": times, "station": np.array([1, 2])}
     raw = xr.Dataset({"t2m": (("time", "station"), kelvin - 273.15, {"units": "degC"})}, coords)
     raw.to_netcdf(path, engine="h5netcdf")
-    return xr.Dataset({"2m_temperature": (("time", "station"), kelvin, {"units": "K"})}, {"time": times, "station": ["1", "2"]})
+    return xr.Dataset(
+        {"2m_temperature": (("time", "station"), kelvin, {"units": "K"})}, {"time": times, "station": ["1", "2"]}
+    )
 
 
 def _write(ds: xr.Dataset, path: Path, *, engine: str = "h5netcdf", lead: str | None = None) -> None:
@@ -99,7 +101,9 @@ def _cfgrib_one_run(path: Path) -> xr.Dataset:
 def _cds(path: Path) -> xr.Dataset:
     """New Climate Data Store: forecast_reference_time, forecast_period as a number of hours, expver, longitude below zero allowed."""
     ds = truth(grid=True)
-    raw = ds.rename({"2m_temperature": "t2m", "prediction_timedelta": "forecast_period", "time": "forecast_reference_time"})
+    raw = ds.rename(
+        {"2m_temperature": "t2m", "prediction_timedelta": "forecast_period", "time": "forecast_reference_time"}
+    )
     raw = raw.assign_coords(forecast_period=("forecast_period", LEADS.astype(float), {"units": "hours"}))
     valid = ds["time"].values[:, None] + ds["prediction_timedelta"].values[None, :]
     raw = raw.assign_coords(valid_time=(("forecast_reference_time", "forecast_period"), valid))
@@ -127,7 +131,9 @@ def _verif(path: Path) -> xr.Dataset:
     """Verif: time in seconds since 1970 and leadtime in hours without units, location, fcst beside obs, degC in the global attribute."""
     ds = truth(grid=False)
     celsius = ds["2m_temperature"].values.astype(np.float64) - 273.15
-    raw = xr.Dataset({"fcst": (("time", "leadtime", "location"), celsius), "obs": (("time", "leadtime", "location"), celsius + 0.5)})
+    raw = xr.Dataset(
+        {"fcst": (("time", "leadtime", "location"), celsius), "obs": (("time", "leadtime", "location"), celsius + 0.5)}
+    )
     seconds = ds["time"].values.astype("datetime64[s]").astype(np.int64)
     raw = raw.assign_coords(time=seconds, leadtime=LEADS.astype(np.float32), location=np.array([1, 2]))
     raw = raw.assign_attrs(standard_name="air_temperature", units="^oC", long_name="Temperature")
@@ -138,10 +144,14 @@ def _verif(path: Path) -> xr.Dataset:
 def _stations_cf(path: Path) -> xr.Dataset:
     """CF discrete sampling geometry: dimension `site`, text identifiers with cf_role, reftime and lead in seconds."""
     ds = truth(grid=False)
-    raw = ds.rename({"station": "site", "time": "reftime", "prediction_timedelta": "lead_time", "2m_temperature": "air"})
+    raw = ds.rename(
+        {"station": "site", "time": "reftime", "prediction_timedelta": "lead_time", "2m_temperature": "air"}
+    )
     raw["air"].attrs |= {"standard_name": "air_temperature", "GRIB_shortName": "2t"}
     raw = raw.drop_vars("site").assign(station_id=("site", np.array(["1", "2"]), {"cf_role": "timeseries_id"}))
-    raw = raw.assign(lat=("site", [37.5, 37.6], {"units": "degrees_north"}), lon=("site", [127.0, 127.1], {"units": "degrees_east"}))
+    raw = raw.assign(
+        lat=("site", [37.5, 37.6], {"units": "degrees_north"}), lon=("site", [127.0, 127.1], {"units": "degrees_east"})
+    )
     raw = raw.assign_coords(lead_time=("lead_time", LEADS * 3600, {"units": "s", "standard_name": "forecast_period"}))
     _write(raw.assign_attrs(featureType="timeSeries"), path)
     return ds.assign_coords(latitude=("station", [37.5, 37.6]), longitude=("station", [127.0, 127.1]))
@@ -153,7 +163,15 @@ def _wgrib2(path: Path) -> xr.Dataset:
     valid = (ds["time"].values[0] + ds["prediction_timedelta"].values).astype("datetime64[s]").astype(np.int64)
     attrs = {"units": "seconds since 1970-01-01 00:00:00.0 0:00", "reference_date": "2019.06.01 00:00:00 UTC"}
     field = ds["2m_temperature"].values[0]
-    raw = xr.Dataset({"TMP_2maboveground": (("time", "latitude", "longitude"), field, {"units": "K", "short_name": "TMP_2maboveground"})})
+    raw = xr.Dataset(
+        {
+            "TMP_2maboveground": (
+                ("time", "latitude", "longitude"),
+                field,
+                {"units": "K", "short_name": "TMP_2maboveground"},
+            )
+        }
+    )
     raw = raw.assign_coords(time=("time", valid.astype(float), attrs), latitude=LATITUDE, longitude=LONGITUDE)
     _write(raw, path, engine="scipy")
     return ds

@@ -1,9 +1,9 @@
 """Spellings of variables and coordinates, as producers write them, against one house spelling.
 
 House variable names are the ERA5 long names as in WeatherBench2 ("2m_temperature"); house coordinates are `time`
-(issue time of a forecast, valid time of an analysis), `prediction_timedelta`, `number`, `station`, `level` [hPa], `latitude`,
-`longitude`, `altitude`. Sources: ECMWF parameter database, CF standard names, NCEP wgrib2 and NCL naming, WRF registry, ACE,
-Verif, climpred, KMA table headers. An unknown name stays as it is.
+(issue time of a forecast, valid time of an analysis), `prediction_timedelta`, `number`, `station`, `level` [hPa],
+`latitude`, `longitude`, `altitude`. Sources: ECMWF parameter database, CF standard names, NCEP wgrib2 and NCL naming,
+WRF registry, ACE, Verif, climpred, KMA table headers. An unknown name stays as it is.
 """
 
 import re
@@ -228,7 +228,7 @@ def coordinate_name(name: str, attrs: Mapping[str, object] | None = None) -> str
 
 
 def time_role(name: str, attrs: Mapping[str, object] | None = None) -> str | None:
-    """"issue", "valid", "any" (the name does not tell) or None for a coordinate that is no time."""
+    """ "issue", "valid", "any" (the name does not tell) or None for a coordinate that is no time."""
     standard = str((attrs or {}).get("standard_name", ""))
     if standard == "forecast_reference_time":
         return "issue"

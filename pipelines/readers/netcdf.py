@@ -1,8 +1,8 @@
 """NetCDF-4, NetCDF-3 and Zarr to xarray with house names, house units and real times, whatever the producer.
 
-Convention: CF where the file follows it, the spellings of `names.py` where it does not. A file is checked before xarray sees it
-and read whole below 2 GB, so a damaged chunk is an error here and not in the middle of a training run. Remarks that are no
-errors are listed in `ds.attrs["sciml_notes"]` (a list of sentences).
+Convention: CF where the file follows it, the spellings of `names.py` where it does not. A file is checked before
+xarray sees it and read whole below 2 GB, so a damaged chunk is an error here and not in the middle of a training run.
+Remarks that are no errors are listed in `ds.attrs["sciml_notes"]` (a list of sentences).
 """
 
 import importlib.util
@@ -30,12 +30,12 @@ def open_dataset(path: str | Path, *, convert_units: bool = True) -> xr.Dataset:
 
     Args:
         path: NetCDF-4/HDF5, NetCDF-3 (CDF-1, CDF-2) or Zarr.
-        convert_units: bring known units to house units; unknown ones stay. Data sets above 2 GB are opened lazily and keep
-            their units (a note says so).
+        convert_units: bring known units to house units; unknown ones stay. Data sets above 2 GB are opened lazily and
+            keep their units (a note says so).
 
     Returns:
-        Data set in memory. Every variable has attrs `original_name` and `original_units` ("" if none); `units` is the unit of the
-        values. Times are datetime64[ns] UTC; `attrs["sciml_notes"]` is a list of remarks.
+        Data set in memory. Every variable has attrs `original_name` and `original_units` ("" if none); `units` is the
+        unit of the values. Times are datetime64[ns] UTC; `attrs["sciml_notes"]` is a list of remarks.
 
     Raises:
         DataError: the file is missing, of another format, damaged, or a time coordinate cannot be decoded.
@@ -55,7 +55,9 @@ def open_dataset(path: str | Path, *, convert_units: bool = True) -> xr.Dataset:
         ds = coordinates.levels_to_hpa(ds, notes)
         ds = coordinates.sort_grid(ds)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise DataError(f"{path} cannot be laid out under house names: {error}", hint="is it a CF NetCDF file?") from error
+        raise DataError(
+            f"{path} cannot be laid out under house names: {error}", hint="is it a CF NetCDF file?"
+        ) from error
     if lazy:
         notes.append(f"{path} is opened lazily ({ds.nbytes / 1e9:.1f} GB): units stay as they are in the file")
     else:
@@ -104,7 +106,9 @@ def _load_each(raw: xr.Dataset, path: Path) -> xr.Dataset:
 
 def _opening_error(path: Path, kind: str, error: BaseException) -> DataError:
     if kind == "hdf5" and "truncated" not in str(error) and "dimension" in str(error).lower():
-        return DataError(f"{path} is HDF5 but not NetCDF-4: {error}", hint="write it with named dimensions (dimension scales)")
+        return DataError(
+            f"{path} is HDF5 but not NetCDF-4: {error}", hint="write it with named dimensions (dimension scales)"
+        )
     return files.damaged(path, error)
 
 
@@ -137,7 +141,9 @@ def _mask_fill(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
                 bad |= np.isin(values, np.array(_STAND_INS, dtype=values.dtype))
         if bad.any():
             example = float(values[bad].ravel()[0])
-            notes.append(f"{variable.attrs['original_name']!r}: {int(bad.sum())} values such as {example:g} are taken as missing")
+            notes.append(
+                f"{variable.attrs['original_name']!r}: {int(bad.sum())} values such as {example:g} are taken as missing"
+            )
             ds[name] = variable.where(~bad)
             ds[name].attrs.update(variable.attrs)
     return ds

@@ -1,7 +1,7 @@
 """Mean and standard deviation per channel, ignoring missing values: z = (x - mean) / std.
 
-Convention: channels on the last axis; population standard deviation (divisor n, or the sum of weights); arithmetic in float64.
-A channel without spread keeps std 1, so that it becomes 0 and not NaN.
+Convention: channels on the last axis; population standard deviation (divisor n, or the sum of weights); arithmetic in
+float64. A channel without spread keeps std 1, so that it becomes 0 and not NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,13 @@ class Statistics:
         object.__setattr__(self, "mean", np.atleast_1d(np.asarray(self.mean, dtype=np.float64)))
         object.__setattr__(self, "std", np.atleast_1d(np.asarray(self.std, dtype=np.float64)))
         if self.mean.shape != self.std.shape or self.mean.ndim != 1:
-            raise DataError(f"normalization needs one mean and one std per channel, got {self.mean.shape} and {self.std.shape}")
+            raise DataError(
+                f"normalization needs one mean and one std per channel, got {self.mean.shape} and {self.std.shape}"
+            )
         if self.channels and len(self.channels) != self.mean.size:
-            raise DataError(f"{len(self.channels)} channel names for {self.mean.size} channels: {', '.join(self.channels)}")
+            raise DataError(
+                f"{len(self.channels)} channel names for {self.mean.size} channels: {', '.join(self.channels)}"
+            )
         if not np.isfinite(self.mean).all() or not (np.isfinite(self.std) & (self.std > 0)).all():
             raise DataError(f"normalization is not finite and positive: mean {self.mean}, std {self.std}")
 
@@ -53,7 +57,9 @@ class Statistics:
         if not (total > 0).all():
             empty = int(np.argmin(total > 0))
             name = repr(channels[empty]) if len(channels) > empty else f"{empty + 1} of {total.size}"
-            raise DataError(f"channel {name} has no value to normalize by", hint="drop the channel, or widen the period")
+            raise DataError(
+                f"channel {name} has no value to normalize by", hint="drop the channel, or widen the period"
+            )
         mean = (w * x).sum(axis=0) / total
         # Deviations around the mean, not the difference of squares, which cancels for pressures near 1e5 Pa.
         std = np.sqrt((w * (x - mean) ** 2).sum(axis=0) / total)
@@ -85,7 +91,9 @@ class Statistics:
             mean, std = np.asarray(obj["mean"], np.float64), np.asarray(obj["std"], np.float64)
             channels = tuple(str(name) for name in obj.get("channels", ()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"normalization statistics cannot be read: {error!r}", hint='expected {"mean": [...], "std": [...]}') from error
+            raise DataError(
+                f"normalization statistics cannot be read: {error!r}", hint='expected {"mean": [...], "std": [...]}'
+            ) from error
         return cls(mean, std, channels)
 
 

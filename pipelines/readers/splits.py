@@ -1,7 +1,8 @@
 """Training, validation and test as contiguous blocks in time order, purged at their borders.
 
-Convention: weather has a memory of days, so blocks are never shuffled; items of an earlier block within `gap` of the next one are
-dropped (purged cross-validation, Lopez de Prado 2018, section 7.4.1), and a border near a large hole of the record moves into it.
+Convention: weather has a memory of days, so blocks are never shuffled; items of an earlier block within `gap` of the
+next one are dropped (purged cross-validation, Lopez de Prado 2018, section 7.4.1), and a border near a large hole of
+the record moves into it.
 """
 
 from collections.abc import Sequence
@@ -50,9 +51,10 @@ def time_blocks(
         times: datetime64 [n], ascending (repeats allowed: they stay together).
         fractions: shares of the items, train, validation, test; each positive, sum 1.
         gap: least distance between the last time of a block and the first of the next.
-        snap: a border moves to the nearest large hole within this share of the record; 0 turns that off. A hole is longer than `gap`
-            and five median steps.
-        train_until, validation_until: last times of the blocks instead of fractions (a date alone means its end of day).
+        snap: a border moves to the nearest large hole within this share of the record; 0 turns that off. A hole is
+            longer than `gap` and five median steps.
+        train_until, validation_until: last times of the blocks instead of fractions (a date alone means its end of
+            day).
 
     Raises:
         SettingsError: fractions or dates cannot cut this record.
@@ -63,7 +65,11 @@ def time_blocks(
     _check(times, fractions, snap)
     holes = _holes(times, gap)
     wanted = np.cumsum(np.asarray(fractions, dtype=float))[:2] * times.size
-    first = _until(times, train_until, "train_until") if train_until is not None else _snapped(times, wanted[0], holes, snap, 1)
+    first = (
+        _until(times, train_until, "train_until")
+        if train_until is not None
+        else _snapped(times, wanted[0], holes, snap, 1)
+    )
     second = (
         _until(times, validation_until, "validation_until")
         if validation_until is not None
@@ -84,7 +90,9 @@ def time_blocks(
 def _check(times: np.ndarray, fractions: Sequence[float], snap: float) -> None:
     shares = [float(share) for share in fractions]
     if len(shares) != 3 or not all(share > 0 for share in shares) or abs(sum(shares) - 1.0) > 1e-6:
-        raise SettingsError(f"fractions must be three positive numbers with sum 1, got {tuple(fractions)}", hint="try 0.7,0.15,0.15")
+        raise SettingsError(
+            f"fractions must be three positive numbers with sum 1, got {tuple(fractions)}", hint="try 0.7,0.15,0.15"
+        )
     if not 0.0 <= snap < 0.5:
         raise SettingsError(f"snap must lie in [0, 0.5), got {snap}")
     if times.ndim != 1 or times.size < 3:
@@ -94,7 +102,9 @@ def _check(times: np.ndarray, fractions: Sequence[float], snap: float) -> None:
     falls = np.diff(times) < np.timedelta64(0)
     if falls.any():
         i = int(np.argmax(falls))
-        raise DataError(f"times are not in order: {_text(times[i])} is followed by {_text(times[i + 1])}", hint="sort them first")
+        raise DataError(
+            f"times are not in order: {_text(times[i])} is followed by {_text(times[i + 1])}", hint="sort them first"
+        )
 
 
 def _holes(times: np.ndarray, gap: np.timedelta64) -> np.ndarray:

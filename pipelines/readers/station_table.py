@@ -1,7 +1,7 @@
 """The shapes in which people keep station observations in a table, all brought to [time, station].
 
-Long: one row per time and station. Wide: one row per time and one column per station ("wp1 ... wp7", "Seoul_PM10"). Single: no station
-at all. Times stand in one column or in two (day, hour); "24" is the end of the day.
+Long: one row per time and station. Wide: one row per time and one column per station ("wp1 ... wp7", "Seoul_PM10").
+Single: no station at all. Times stand in one column or in two (day, hour); "24" is the end of the day.
 """
 
 import re
@@ -51,7 +51,9 @@ def split_unit(header: str) -> tuple[str, str]:
     return header, ""
 
 
-def shape(table: pd.DataFrame, path: Path, stations: Sequence[str] | None, zone: str | None, notes: list[str]) -> Observed:
+def shape(
+    table: pd.DataFrame, path: Path, stations: Sequence[str] | None, zone: str | None, notes: list[str]
+) -> Observed:
     """Bring a table of any of the three shapes to [time, station].
 
     Args:
@@ -116,7 +118,9 @@ def _day(cell: object) -> str:
 
 def _station_column(table: pd.DataFrame, stations: Sequence[str] | None, used: list[str]) -> str | None:
     """The column of station ids: of several, the one that knows most of the wanted stations."""
-    found = [name for name in table.columns if name not in used and names.coordinate_name(split_unit(name)[0]) == "station"]
+    found = [
+        name for name in table.columns if name not in used and names.coordinate_name(split_unit(name)[0]) == "station"
+    ]
     if not found:
         return None
     wanted = {match_key(label) for label in stations or ()}
@@ -127,7 +131,9 @@ def _long(table, times, station_column: str, rest: list[str], path: Path, notes:
     ids = table[station_column]
     if ids.isna().any():
         line = table.index[int(np.argmax(ids.isna()))]
-        raise DataError(f"{path}: line {line} has no station in column {station_column!r}", hint="fill it in, or drop the row")
+        raise DataError(
+            f"{path}: line {line} has no station in column {station_column!r}", hint="fill it in, or drop the row"
+        )
     others = [name for name in rest if names.coordinate_name(split_unit(name)[0]) == "station"]
     return _pivot(table, times, ids.map(station_id), [name for name in rest if name not in others], path, notes)
 
@@ -207,7 +213,9 @@ def _by_station_names(columns: list[str], stations: list[str]) -> dict[str, dict
         for station in sorted(stations, key=len, reverse=True):
             id_ = re.escape(station.lstrip("0") or "0") if station.isdigit() else re.escape(station)
             zeros = "0*" if station.isdigit() else ""
-            match = re.fullmatch(rf"(?P<before>.*?)[_\-. ]?(?<!\d){zeros}{id_}(?!\d)[_\-. ]?(?P<after>.*)", plain, re.IGNORECASE)
+            match = re.fullmatch(
+                rf"(?P<before>.*?)[_\-. ]?(?<!\d){zeros}{id_}(?!\d)[_\-. ]?(?P<after>.*)", plain, re.IGNORECASE
+            )
             if match is None or (match["before"] and match["after"]):
                 continue
             variable = match["before"] or match["after"] or "value"
@@ -234,7 +242,11 @@ def _wide(table, times, groups: dict[str, dict[str, str]], path: Path, notes: li
             stated[variable] = split_unit(column)[1]
         fields[variable] = field[order]
     used = {column for group in groups.values() for column in group.values()}
-    left = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name]) and name not in used and not is_time_column(name)]
+    left = [
+        name
+        for name in table.columns
+        if pd.api.types.is_numeric_dtype(table[name]) and name not in used and not is_time_column(name)
+    ]
     if left:
         notes.append(f"columns without a station in their name are left out: {', '.join(left[:8])}")
     return Observed(times[order], labels, fields, stated, {})

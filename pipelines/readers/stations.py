@@ -1,7 +1,7 @@
 """Station observations by valid time, [time, station], from a table or a NetCDF file, under house names and in house units.
 
-Convention: valid times in UTC; units come from the caller, the header ("기온(°C)", "t2m [degC]") or the attributes, in this order; where
-none is stated the numbers stay as they are and `original_units` is "".
+Convention: valid times in UTC; units come from the caller, the header ("기온(°C)", "t2m [degC]") or the attributes, in
+this order; where none is stated the numbers stay as they are and `original_units` is "".
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,11 +40,12 @@ def read_observations(
         variables: columns or house names to read; None reads every numeric one.
 
     Returns:
-        Dims (time, station), float64; attrs per variable: original_name, original_units, units. Stations without observations are NaN;
-        `attrs["sciml_notes"]` lists what was left out.
+        Dims (time, station), float64; attrs per variable: original_name, original_units, units. Stations without
+        observations are NaN; `attrs["sciml_notes"]` lists what was left out.
 
     Raises:
-        DataError: no time column, unreadable time (with its line), repeated (time, station), no station in common, no values.
+        DataError: no time column, unreadable time (with its line), repeated (time, station), no station in common, no
+            values.
         SettingsError: a name in `units` that is not in the file.
     """
     path = Path(path)
@@ -70,7 +71,9 @@ def _from_netcdf(path: Path, zone: str | None) -> tuple[Observed, list[str]]:
         ds = _verif_observations(ds, path)
     time = next((name for name in ("time", "valid_time") if name in ds.coords and ds[name].ndim == 1), None)
     if time is None:
-        raise DataError(f"{path} has no time coordinate; found: {', '.join(map(str, ds.coords)) or 'none'}", hint="name it time")
+        raise DataError(
+            f"{path} has no time coordinate; found: {', '.join(map(str, ds.coords)) or 'none'}", hint="name it time"
+        )
     stamped = str(ds[time].attrs.get("original_units", ""))
     ds = ds.rename({ds[time].dims[0]: "time"} if ds[time].dims[0] != "time" else {})
     ds = ds.rename({time: "time"}) if time not in ("time",) and time in ds.variables else ds
@@ -80,9 +83,14 @@ def _from_netcdf(path: Path, zone: str | None) -> tuple[Observed, list[str]]:
     index = pd.DatetimeIndex(ds["time"].values)
     if index.has_duplicates:
         first = index[index.duplicated()][0]
-        raise DataError(f"{path}: time {first} occurs more than once ({int(index.duplicated().sum())} repeats)", hint="drop the repeats")
+        raise DataError(
+            f"{path}: time {first} occurs more than once ({int(index.duplicated().sum())} repeats)",
+            hint="drop the repeats",
+        )
     if index.hasnans:
-        raise DataError(f"{path}: time {int(np.argmax(index.isna())) + 1} is missing", hint="drop the records without a time")
+        raise DataError(
+            f"{path}: time {int(np.argmax(index.isna())) + 1} is missing", hint="drop the records without a time"
+        )
     if not index.is_monotonic_increasing:
         notes.append("times were not in order: sorted")
         ds = ds.sortby("time")
@@ -105,9 +113,17 @@ def _observed(ds: xr.Dataset, path: Path, times: pd.DatetimeIndex, notes: list[s
                         hint="pick stations out of gridded data first")  # fmt: skip
     labels = [SINGLE]
     if "station" in ds.dims:
-        labels = [station_id(v) for v in ds["station"].values] if "station" in ds.coords else list(map(str, range(1, ds.sizes["station"] + 1)))
+        labels = (
+            [station_id(v) for v in ds["station"].values]
+            if "station" in ds.coords
+            else list(map(str, range(1, ds.sizes["station"] + 1)))
+        )
     fields = {name: np.broadcast_to(field, (len(times), len(labels))) for name, field in fields.items()}
-    places = {name: np.atleast_1d(ds[name].values) for name in _PLACES if name in ds.coords and ds[name].dims in ((), ("station",))}
+    places = {
+        name: np.atleast_1d(ds[name].values)
+        for name in _PLACES
+        if name in ds.coords and ds[name].dims in ((), ("station",))
+    }
     return Observed(times, labels, fields, stated, {k: v for k, v in places.items() if v.size == len(labels)})
 
 
@@ -115,13 +131,21 @@ def _shifted(times: pd.DatetimeIndex, zone: str | None, stamped: str) -> pd.Date
     """Wall-clock times of `zone` to UTC, unless the file's units state a zone."""
     if zone is None or any(mark in stamped.split("since")[-1] for mark in ("Z", "UTC", "GMT", "+")):
         return times
-    return times.tz_localize(zone_of(zone), ambiguous="NaT", nonexistent="shift_forward").tz_convert("UTC").tz_localize(None).as_unit("ns")
+    return (
+        times.tz_localize(zone_of(zone), ambiguous="NaT", nonexistent="shift_forward")
+        .tz_convert("UTC")
+        .tz_localize(None)
+        .as_unit("ns")
+    )
 
 
 def _verif_observations(ds: xr.Dataset, path: Path) -> xr.Dataset:
     """`obs` [issue, lead, station] of a Verif file by valid time: every pair of one valid time carries the same observation."""
     if "obs" not in ds.data_vars:
-        raise DataError(f"{path} is a forecast (it has lead times), not observations", hint="give the observations as a file by valid time")
+        raise DataError(
+            f"{path} is a forecast (it has lead times), not observations",
+            hint="give the observations as a file by valid time",
+        )
     obs = ds["obs"].transpose("time", "prediction_timedelta", ...)
     valid = (ds["time"].values[:, None] + ds["prediction_timedelta"].values[None, :]).ravel()
     flat = obs.values.reshape(valid.size, -1)
@@ -153,7 +177,9 @@ def _chosen(observed: Observed, path: Path, variables: Sequence[str] | None, not
             numeric = [name for name in numeric if name not in empty]
         chosen = numeric
     if not chosen:
-        raise DataError(f"{path} has no numeric column besides time and station", hint=f"columns: {', '.join(house) or 'none'}")
+        raise DataError(
+            f"{path} has no numeric column besides time and station", hint=f"columns: {', '.join(house) or 'none'}"
+        )
     return _unique_house_names({name: house[name] for name in chosen}, notes)
 
 
@@ -175,7 +201,9 @@ def _not_numeric(column, name: str, path: Path) -> DataError:
         return DataError(f"{path}: column {name!r} has no values", hint="choose another variable")
     bad = texts[pd.to_numeric(texts, errors="coerce").isna()]
     line = f"line {bad.index[0]}: {bad.iloc[0]!r}" if len(bad) else "its numbers have leading zeros"
-    return DataError(f"{path}: column {name!r} is not numeric ({line})", hint="write numbers, or leave missing cells empty")
+    return DataError(
+        f"{path}: column {name!r} is not numeric ({line})", hint="write numbers, or leave missing cells empty"
+    )
 
 
 def _unique_house_names(chosen: dict[str, str], notes: list[str]) -> dict[str, str]:
@@ -190,18 +218,30 @@ def _unique_house_names(chosen: dict[str, str], notes: list[str]) -> dict[str, s
     return result
 
 
-def _dataset(observed: Observed, fields: dict[str, str], path: Path, given: dict[str, str], notes: list[str]) -> xr.Dataset:
+def _dataset(
+    observed: Observed, fields: dict[str, str], path: Path, given: dict[str, str], notes: list[str]
+) -> xr.Dataset:
     """Fields in house units."""
     for key in given:
         if key not in fields and key not in fields.values():
-            raise SettingsError(f"units are given for {key!r}, which {path} does not have", hint=suggest(key, [*fields, *fields.values()]))
+            raise SettingsError(
+                f"units are given for {key!r}, which {path} does not have",
+                hint=suggest(key, [*fields, *fields.values()]),
+            )
     variables = {}
     for name, house in fields.items():
         values = observed.fields[name]
         if not np.isfinite(values).any():
-            raise DataError(f"{path}: column {name!r} has no value at all", hint="choose another variable, or check the missing marker")
-        stated = given.get(name, given.get(house, observed.stated_units.get(name, "") or names.UNITS_IN_NAME.get(name.casefold(), "")))
-        values, unit = _converted(values, stated, house, name in given or house in given, f"{path}: column {name!r}", notes)
+            raise DataError(
+                f"{path}: column {name!r} has no value at all",
+                hint="choose another variable, or check the missing marker",
+            )
+        stated = given.get(
+            name, given.get(house, observed.stated_units.get(name, "") or names.UNITS_IN_NAME.get(name.casefold(), ""))
+        )
+        values, unit = _converted(
+            values, stated, house, name in given or house in given, f"{path}: column {name!r}", notes
+        )
         attrs = {"original_name": name, "original_units": stated, "units": unit}
         variables[house] = (("time", "station"), values, attrs)
     coords = {"time": observed.times.to_numpy("datetime64[ns]"), "station": np.array(observed.stations, dtype=str)}
@@ -209,7 +249,9 @@ def _dataset(observed: Observed, fields: dict[str, str], path: Path, given: dict
     return xr.Dataset(variables, coords)
 
 
-def _converted(values: np.ndarray, stated: str, house: str, given: bool, where: str, notes: list[str]) -> tuple[np.ndarray, str]:
+def _converted(
+    values: np.ndarray, stated: str, house: str, given: bool, where: str, notes: list[str]
+) -> tuple[np.ndarray, str]:
     """Values and their unit after conversion to the house unit, where that is possible."""
     unit, target = units.canonical(stated), units.house_units(house)
     if unit is None or not target:
@@ -218,7 +260,9 @@ def _converted(values: np.ndarray, stated: str, house: str, given: bool, where: 
         if {unit, target} == {"W m-2", "J m-2"}:
             return values, unit
         if given:
-            raise DataError(f"{where}: unit {stated!r} given for {house!r}, which is measured in {target!r}", hint="check the unit")
+            raise DataError(
+                f"{where}: unit {stated!r} given for {house!r}, which is measured in {target!r}", hint="check the unit"
+            )
         notes.append(f"{where} stays in {unit!r}: {house!r} is measured in {target!r}")
         return values, unit
     return units.convert(np.asarray(values, dtype=np.float64), unit, target), target
@@ -237,7 +281,10 @@ def _at_stations(ds: xr.Dataset, wanted: list[str], path: Path, notes: list[str]
     matched = [label for label in wanted if match_key(label) in found]
     if not matched:
         listed = ", ".join(list(found.values())[:12])
-        raise DataError(f"{path} and the forecast have no station in common: {listed}", hint=f"{wanted[0]!r}: {suggest(wanted[0], found.values())}")
+        raise DataError(
+            f"{path} and the forecast have no station in common: {listed}",
+            hint=f"{wanted[0]!r}: {suggest(wanted[0], found.values())}",
+        )
     absent = [label for label in wanted if match_key(label) not in found]
     extra = [label for key, label in found.items() if key not in {match_key(label) for label in wanted}]
     if absent:

@@ -1,9 +1,9 @@
 """Tiny realistic weather: a numerical forecast archive and the station observations it should have predicted.
 
-Model: T = seasonal cycle + synoptic anomaly common to all stations (AR(1), 5 days) + local anomaly (AR(1), 1.5 days). The forecast
-knows the common part damped and with an error growing as lead^0.75, never the local part, and stands at the height of the model
-surface (lapse rate 6.5 K km-1, ICAO standard atmosphere). Sizes follow ECMWF 2 m temperature against German stations:
-RMSE about 1.5-2 K at 24 h, persistence about 3 K, climatology about 4.5 K.
+Model: T = seasonal cycle + synoptic anomaly common to all stations (AR(1), 5 days) + local anomaly (AR(1), 1.5 days).
+The forecast knows the common part damped and with an error growing as lead^0.75, never the local part, and stands at
+the height of the model surface (lapse rate 6.5 K km-1, ICAO standard atmosphere). Sizes follow ECMWF 2 m temperature
+against German stations: RMSE about 1.5-2 K at 24 h, persistence about 3 K, climatology about 4.5 K.
 """
 
 from collections.abc import Sequence
@@ -65,8 +65,8 @@ def nwp_and_observations(
         seed: of all random numbers.
 
     Returns:
-        nwp with dims (time, prediction_timedelta[, number], station), obs with dims (time, station); float32, `2m_temperature` [K] and
-        `10m_wind_speed` [m s-1]. Observations end at the last issue time.
+        nwp with dims (time, prediction_timedelta[, number], station), obs with dims (time, station); float32,
+        `2m_temperature` [K] and `10m_wind_speed` [m s-1]. Observations end at the last issue time.
 
     Raises:
         SettingsError: a size is not positive, or the cadences do not fit each other.
@@ -101,8 +101,13 @@ def write_kd_files(folder: str | Path, **options) -> tuple[Path, Path]:
     nwp, obs = nwp_and_observations(**options)
     paths = folder / "nwp.nc", folder / "obs.nc"
     for ds, path in zip((nwp, obs), paths, strict=True):
-        encoding: dict[str, dict] = {name: {"dtype": "float32", "zlib": True, "complevel": 1, "shuffle": True} for name in ds.data_vars}
-        encoding["time"] = {"units": f"hours since {str(ds['time'].values[0])[:10]} 00:00:00", "calendar": "proleptic_gregorian"}
+        encoding: dict[str, dict] = {
+            name: {"dtype": "float32", "zlib": True, "complevel": 1, "shuffle": True} for name in ds.data_vars
+        }
+        encoding["time"] = {
+            "units": f"hours since {str(ds['time'].values[0])[:10]} 00:00:00",
+            "calendar": "proleptic_gregorian",
+        }
         if "prediction_timedelta" in ds.coords:
             encoding["prediction_timedelta"] = {"units": "hours"}
         ds.to_netcdf(path, engine="h5netcdf", encoding=encoding)
@@ -124,7 +129,9 @@ def _places(stations: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Names, positions, heights, and how far the model surface stands above each station [m]."""
     known = list(_STATIONS.items())[:stations]
     for i in range(len(known), stations):
-        known.append((f"Station{i + 1}", (rng.uniform(35.0, 38.0), rng.uniform(126.5, 129.0), rng.uniform(15.0, 260.0))))
+        known.append(
+            (f"Station{i + 1}", (rng.uniform(35.0, 38.0), rng.uniform(126.5, 129.0), rng.uniform(15.0, 260.0)))
+        )
     latitude, longitude, altitude = (np.round([place[i] for _, place in known], 2) for i in range(3))
     return {"name": np.array([name for name, _ in known]), "latitude": latitude, "longitude": longitude, "altitude": altitude,
             "above": rng.normal(90.0, 110.0, stations)}  # fmt: skip
@@ -162,7 +169,9 @@ def _error(issues: int, leads_hours: Sequence[int], columns: int, rng: np.random
     return np.cumsum(rng.normal(size=(issues, len(variance), columns)) * steps[:, None], axis=1)
 
 
-def _forecast(truth: dict, hours, issues, leads_hours, members: int, places: dict, rng: np.random.Generator) -> np.ndarray:
+def _forecast(
+    truth: dict, hours, issues, leads_hours, members: int, places: dict, rng: np.random.Generator
+) -> np.ndarray:
     """Forecast 2 m temperature [issue, lead, (member,) station]."""
     valid = np.searchsorted(hours, issues[:, None] + np.asarray(leads_hours)[None, :])
     damping = 1.0 - 0.03 * np.asarray(leads_hours)[None, :, None] / 24.0
@@ -176,7 +185,9 @@ def _forecast(truth: dict, hours, issues, leads_hours, members: int, places: dic
     return field[:, :, None, :] + 0.5 * spread
 
 
-def _wind(hours, issues, leads_hours, members: int, stations: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _wind(
+    hours, issues, leads_hours, members: int, stations: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Observed [t, station] and forecast [issue, lead, (member,) station] 10 m wind speed, log-normal, median near 2.7 m s-1."""
     tick_days = (hours[1] - hours[0]) / 24.0
     exposure = rng.uniform(-0.3, 0.3, stations)
@@ -201,13 +212,22 @@ def _forecast_dataset(fields: dict, origin, issues, leads_hours, members: int, p
     if members:
         coords["number"] = ("number", np.arange(members), {"standard_name": "realization"})
     ds = xr.Dataset({k: (dims, v.astype(np.float32), _attrs(k)) for k, v in fields.items()}, coords)
-    return ds.assign_attrs(Conventions="CF-1.11", title="synthetic numerical weather forecast", source="sciml synthetic weather")
+    return ds.assign_attrs(
+        Conventions="CF-1.11", title="synthetic numerical weather forecast", source="sciml synthetic weather"
+    )
 
 
-def _observation_dataset(seen: dict, origin, hours, places: dict, missing: float, rng: np.random.Generator) -> xr.Dataset:
+def _observation_dataset(
+    seen: dict, origin, hours, places: dict, missing: float, rng: np.random.Generator
+) -> xr.Dataset:
     lost = rng.random((hours.size, places["name"].size)) < missing
-    variables = {k: (("time", "station"), np.where(lost, np.nan, v).astype(np.float32), _attrs(k)) for k, v in seen.items()}
-    coords = {"time": ("time", origin + hours.astype("timedelta64[h]"), {"standard_name": "time"}), **_station_coords(places)}
+    variables = {
+        k: (("time", "station"), np.where(lost, np.nan, v).astype(np.float32), _attrs(k)) for k, v in seen.items()
+    }
+    coords = {
+        "time": ("time", origin + hours.astype("timedelta64[h]"), {"standard_name": "time"}),
+        **_station_coords(places),
+    }
     ds = xr.Dataset(variables, coords)
     return ds.assign_attrs(Conventions="CF-1.11", title="synthetic station observations", source="sciml synthetic weather",
                            featureType="timeSeries")  # fmt: skip

@@ -1,7 +1,8 @@
 """Delimited text to a table: any encoding, delimiter and decimal mark in use at weather services.
 
-Convention: column names and cells in Unicode NFC (macOS writes Hangul decomposed); the index, named "line", is the line number in the
-file, so that every later message can point at it. Numbers become float64 or int64, missing markers NaN.
+Convention: column names and cells in Unicode NFC (macOS writes Hangul decomposed); the index, named "line", is the
+line number in the file, so that every later message can point at it. Numbers become float64 or int64, missing markers
+NaN.
 """
 
 import codecs
@@ -37,7 +38,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         Table indexed by line number; `attrs["sciml_notes"]` lists rows dropped and markers replaced.
 
     Raises:
-        DataError: missing, empty or binary file; no rows; repeated column names; a row of another length (with its line).
+        DataError: missing, empty or binary file; no rows; repeated column names; a row of another length (with its
+            line).
     """
     path = Path(path)
     kind = files.kind_of(path)
@@ -70,9 +72,13 @@ def _decode(path: Path) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not {encoding} text: byte {error.start} cannot be read", hint="save it as UTF-8") from error
+        raise DataError(
+            f"{path} is not {encoding} text: byte {error.start} cannot be read", hint="save it as UTF-8"
+        ) from error
     if "\x00" in text:
-        raise DataError(f"{path} holds zero bytes: it is binary, or text in an unmarked UTF-16", hint="save it as UTF-8")
+        raise DataError(
+            f"{path} holds zero bytes: it is binary, or text in an unmarked UTF-16", hint="save it as UTF-8"
+        )
     text = text.replace("\xa0", " ").replace("\ufeff", "").replace("\u200b", "")
     return unicodedata.normalize("NFC", text)
 
@@ -80,7 +86,8 @@ def _decode(path: Path) -> str:
 def _guess(raw: bytes) -> str:
     """utf-8, euc_kr, cp949 or latin-1.
 
-    "°C" in latin-1 is also a rare Hangul syllable in cp949, so cp949 must show mostly everyday syllables (those of KS X 1001).
+    "°C" in latin-1 is also a rare Hangul syllable in cp949, so cp949 must show mostly everyday syllables (those of KS
+    X 1001).
     """
     for encoding in ("utf-8", "euc_kr", "cp949"):
         try:
@@ -98,7 +105,11 @@ def _guess(raw: bytes) -> str:
 
 def _split(text: str, path: Path) -> tuple[list[list[str]], list[int], str]:
     """Rows of trimmed cells, their line numbers, and the delimiter; comments and blank lines are skipped."""
-    numbered = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.lstrip().startswith("#")]
+    numbered = [
+        (i, line)
+        for i, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     if not numbered:
         raise DataError(f"{path} holds no table: only blank lines and comments", hint="check the export")
     delimiter = _delimiter([line for _, line in numbered[:30]])
@@ -122,7 +133,9 @@ def _split_quoted(text: str, delimiter: str, path: Path) -> tuple[list[list[str]
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num} cannot be read: {error}", hint="check its quotation marks") from error
+        raise DataError(
+            f"{path}: line {reader.line_num} cannot be read: {error}", hint="check its quotation marks"
+        ) from error
     if not rows:
         raise DataError(f"{path} holds no table: only blank lines and comments", hint="check the export")
     return rows, lines, delimiter
@@ -152,9 +165,13 @@ def _header(cells: list[str], path: Path) -> list[str]:
     header = [cell.strip().strip('"').strip() or f"column {i + 1}" for i, cell in enumerate(cells)]
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise DataError(f"{path}: column name {repeated[0]!r} occurs {header.count(repeated[0])} times", hint="rename one of them")
+        raise DataError(
+            f"{path}: column name {repeated[0]!r} occurs {header.count(repeated[0])} times", hint="rename one of them"
+        )
     if all(_is_number(name) for name in header):
-        raise DataError(f"{path} has no header line: it starts with {', '.join(header[:4])}", hint="write the column names first")
+        raise DataError(
+            f"{path} has no header line: it starts with {', '.join(header[:4])}", hint="write the column names first"
+        )
     return header
 
 
@@ -189,7 +206,9 @@ def _without_summary(table: pd.DataFrame, path: Path, notes: list[str]) -> pd.Da
         raise DataError(f"{path}: column {keys[0]!r} is empty in every row", hint="check the export")
     if kept < len(table):
         first = table.index[kept]
-        notes.append(f"{len(table) - kept} rows at the end without {' and '.join(keys)} are left out (from line {first})")
+        notes.append(
+            f"{len(table) - kept} rows at the end without {' and '.join(keys)} are left out (from line {first})"
+        )
     return table.iloc[:kept]
 
 
@@ -216,7 +235,11 @@ def _typed(cells: pd.Series, decimal_comma: bool, notes: list[str]) -> pd.Series
         values[trace] = 0.0
     stand_in = values.isin(MISSING_NUMBERS)
     if stand_in.any():
-        notes.append(f"column {cells.name!r}: {int(stand_in.sum())} values such as {values[stand_in].iloc[0]:g} are taken as missing")
+        notes.append(
+            f"column {cells.name!r}: {int(stand_in.sum())} values such as {values[stand_in].iloc[0]:g} are taken as missing"
+        )
         values = values.mask(stand_in)
-    whole = not values.isna().any() and not texts.str.contains(r"[.eE]", regex=True).any() and values.abs().max() < 2**53
+    whole = (
+        not values.isna().any() and not texts.str.contains(r"[.eE]", regex=True).any() and values.abs().max() < 2**53
+    )
     return values.astype(np.int64) if whole else values

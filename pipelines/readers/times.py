@@ -1,12 +1,12 @@
 """Times as numbers with CF units and as text with or without a zone, both to naive UTC datetime64[ns].
 
-Convention: CF section 4.4 "<unit> since <reference> [zone]"; a numeric offset is what to subtract to reach UTC (ISO 8601).
-Text: ISO 8601, its "/" and blank variants, compact YYYYMMDD[HH[MM[SS]]], and "24:00" for the end of a day.
+Convention: CF section 4.4 "<unit> since <reference> [zone]"; a numeric offset is what to subtract to reach UTC (ISO
+8601). Text: ISO 8601, its "/" and blank variants, compact YYYYMMDD[HH[MM[SS]]], and "24:00" for the end of a day.
 """
 
 import re
 import zoneinfo
-from datetime import timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,9 @@ _REFERENCE = re.compile(
     r"^(-?\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T\s]+(\d{1,2})(?::(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?)?)?\s*" + _ZONE + r"$"
 )
 _SEPARATED = (
-    r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})\.?(?:[T\s]+(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?(?:[.,](\d{1,9}))?)?\s*" + _ZONE + r"$"
+    r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})\.?(?:[T\s]+(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?(?:[.,](\d{1,9}))?)?\s*"
+    + _ZONE
+    + r"$"
 )
 _COMPACT = r"^(\d{4})(\d{2})(\d{2})(?:[T\s_]?(\d{2}):?(\d{2})?:?(\d{2})?)?()\s*" + _ZONE + r"$"
 _EARLIEST, _LATEST = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
@@ -70,7 +72,9 @@ def decode_since(values: np.ndarray, units: str, calendar: str = "", *, where: s
     if unit.rstrip("s") in ("month", "year"):
         return _calendar_steps(values, unit.rstrip("s"), start, where=f"{where}: units {units!r}")
     if unit not in NANOSECONDS:
-        raise DataError(f"{where}: unknown time unit in {units!r}", hint=suggest(unit, ["seconds", "minutes", "hours", "days"]))
+        raise DataError(
+            f"{where}: unknown time unit in {units!r}", hint=suggest(unit, ["seconds", "minutes", "hours", "days"])
+        )
     offsets, missing = _offsets(np.asarray(values), NANOSECONDS[unit])
     return _bounded(start, offsets, missing, where)
 
@@ -94,7 +98,9 @@ def _bounded(start: np.datetime64, offsets: np.ndarray, missing: np.ndarray, whe
     outside = ~missing & ((times < _EARLIEST) | (times >= _LATEST))
     if outside.any():
         example = np.atleast_1d(times[outside] if times.ndim else times)[0]
-        raise DataError(f"{where}: {example} lies outside 1678-2262", hint="check the units attribute and the missing values")
+        raise DataError(
+            f"{where}: {example} lies outside 1678-2262", hint="check the units attribute and the missing values"
+        )
     times = np.where(missing, np.datetime64("NaT"), times)
     return times.astype("datetime64[ns]")
 
@@ -104,7 +110,9 @@ def _reference(text: str, calendar: str, *, where: str) -> np.datetime64:
     compact = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(.*)", text.strip())
     match = _REFERENCE.match("-".join(compact.groups()[:3]) + compact[4] if compact else text.strip())
     if match is None:
-        raise DataError(f"{where}: the reference time cannot be read", hint='accepted: "hours since 2020-01-01 00:00:00"')
+        raise DataError(
+            f"{where}: the reference time cannot be read", hint='accepted: "hours since 2020-01-01 00:00:00"'
+        )
     year, month, day, hour, minute = (int(match[i] or 0) for i in range(1, 6))
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour <= 24):
         raise DataError(f"{where}: the reference time is no date", hint='accepted: "hours since 2020-01-01 00:00:00"')
@@ -137,18 +145,28 @@ def decode_duration(values: np.ndarray, units: str, *, where: str) -> np.ndarray
     """Numbers with a unit of time to timedelta64[ns], any shape."""
     unit = units.strip() if units.strip() in NANOSECONDS else units.strip().lower()
     if unit not in NANOSECONDS:
-        raise DataError(f"{where}: unknown unit {units!r} of a lead time", hint=suggest(unit, ["seconds", "minutes", "hours", "days"]))
+        raise DataError(
+            f"{where}: unknown unit {units!r} of a lead time",
+            hint=suggest(unit, ["seconds", "minutes", "hours", "days"]),
+        )
     offsets, missing = _offsets(np.asarray(values), NANOSECONDS[unit])
     spans = np.where(missing, np.timedelta64("NaT"), offsets.astype("timedelta64[us]"))
     if (np.abs(offsets) > 9.2e15).any():
-        raise DataError(f"{where}: a lead time exceeds 290 years", hint="check the units attribute and the missing values")
+        raise DataError(
+            f"{where}: a lead time exceeds 290 years", hint="check the units attribute and the missing values"
+        )
     return spans.astype("timedelta64[ns]")
 
 
 def decode_stamps(values: np.ndarray) -> np.ndarray | None:
     """Integers YYYYMMDD[HH[MM]] or seconds since 1970 to datetime64[ns]; None where they are neither."""
     numbers = np.asarray(values, dtype=np.float64)
-    if numbers.size == 0 or not np.isfinite(numbers).all() or (numbers < 1e7).any() or (numbers != np.rint(numbers)).any():
+    if (
+        numbers.size == 0
+        or not np.isfinite(numbers).all()
+        or (numbers < 1e7).any()
+        or (numbers != np.rint(numbers)).any()
+    ):
         return None
     texts = pd.Series([str(int(number)) for number in numbers.ravel()])
     fields = _fields(texts, _COMPACT)
@@ -180,12 +198,14 @@ def zone_of(zone: str) -> tzinfo:
     if re.fullmatch(r"[+-]\d{1,2}(:?\d{2})?", text) and abs(offset_of(text)) < timedelta(days=1):
         return timezone(offset_of(text))
     if _ZONES.get(text.upper(), text.upper()) == "UTC":
-        return timezone.utc
+        return UTC
     try:
         return zoneinfo.ZoneInfo(_ZONES.get(text.upper(), text))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         known = sorted(zoneinfo.available_timezones() | set(_ZONES))
-        raise DataError(f"unknown time zone {zone!r}", hint=f'{suggest(text, known)}; or an offset such as "+09:00"') from error
+        raise DataError(
+            f"unknown time zone {zone!r}", hint=f'{suggest(text, known)}; or an offset such as "+09:00"'
+        ) from error
 
 
 def parse_times(column, *, zone: str | None = None, path="", name: str = "time") -> pd.DatetimeIndex:
@@ -198,8 +218,8 @@ def parse_times(column, *, zone: str | None = None, path="", name: str = "time")
         name: column, for messages.
 
     Raises:
-        DataError: unknown zone; a cell is empty or no time; some times carry a zone and others do not; a wall-clock time
-            that occurs twice or never in the zone.
+        DataError: unknown zone; a cell is empty or no time; some times carry a zone and others do not; a wall-clock
+            time that occurs twice or never in the zone.
     """
     texts = _texts(column)
     where = f"{path}: column {name!r}" if str(path) else f"column {name!r}"
@@ -231,10 +251,14 @@ def _texts(column) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return series.map(lambda value: "" if pd.isna(value) else pd.Timestamp(value).isoformat(sep=" "))
     if pd.api.types.is_numeric_dtype(series.dtype):
-        return series.map(lambda value: "" if pd.isna(value) else f"{value:.0f}" if float(value).is_integer() else str(value))
+        return series.map(
+            lambda value: "" if pd.isna(value) else f"{value:.0f}" if float(value).is_integer() else str(value)
+        )
     texts = series.map(lambda value: "" if value is None or value is pd.NA or value != value else str(value).strip())
     # "2022년 7월 1일 13시" and a trailing ".0" of times that passed through floats
-    texts = texts.str.replace(r"[년월]\s*", "-", regex=True).str.replace("일", " ").str.replace(r"시\s*", ":00", regex=True)
+    texts = (
+        texts.str.replace(r"[년월]\s*", "-", regex=True).str.replace("일", " ").str.replace(r"시\s*", ":00", regex=True)
+    )
     return texts.str.replace(r"^(\d{8,14})\.0+$", r"\1", regex=True).str.strip()
 
 
@@ -282,7 +306,9 @@ def _epoch(texts: pd.Series, where: str) -> pd.DatetimeIndex:
     if (numbers >= 1e11).all():
         numbers = numbers / 1000.0
     if (numbers >= 4.2e9).any():
-        raise DataError(f"{where}: {_row(texts, int(np.argmax(numbers)))} is no time", hint="write times as 2022-07-01 13:00")
+        raise DataError(
+            f"{where}: {_row(texts, int(np.argmax(numbers)))} is no time", hint="write times as 2022-07-01 13:00"
+        )
     return pd.DatetimeIndex((np.rint(numbers * 1000).astype("int64") * 10**6).astype("datetime64[ns]"))
 
 
@@ -290,11 +316,17 @@ def _refuse_unread(texts: pd.Series, bad: np.ndarray, where: str) -> None:
     if not bad.any():
         return
     first = int(np.argmax(bad))
-    found = "is empty" if texts.iloc[first] == "" else f"is no time ({int(bad.sum())} of {len(bad)} cells cannot be read)"
-    raise DataError(f"{where}: {_row(texts, first)} {found}", hint='accepted: "2022-07-01 13:00", "2022-07-01T13:00Z", "2022070113"')
+    found = (
+        "is empty" if texts.iloc[first] == "" else f"is no time ({int(bad.sum())} of {len(bad)} cells cannot be read)"
+    )
+    raise DataError(
+        f"{where}: {_row(texts, first)} {found}", hint='accepted: "2022-07-01 13:00", "2022-07-01T13:00Z", "2022070113"'
+    )
 
 
-def _to_utc(wall: pd.DatetimeIndex, tz: tzinfo | None, texts: pd.Series, where: str, zone: str | None) -> pd.DatetimeIndex:
+def _to_utc(
+    wall: pd.DatetimeIndex, tz: tzinfo | None, texts: pd.Series, where: str, zone: str | None
+) -> pd.DatetimeIndex:
     """Wall-clock times of a zone as naive UTC."""
     if tz is None:
         return wall

@@ -1,8 +1,8 @@
 """Unit spellings and conversions of meteorological fields: value_SI = scale * value + offset within one dimension.
 
 Convention: house units are SI in the spelling of UDUNITS ("m s-1"), with three customary exceptions: relative humidity
-in "%", total precipitation in "m" of water as in ERA5, particulate matter in "ug m-3". Accumulated energy "J m-2" and mean
-flux "W m-2" are different dimensions and are never converted silently. Factors: NIST SP 811 (2008), appendix B.
+in "%", total precipitation in "m" of water as in ERA5, particulate matter in "ug m-3". Accumulated energy "J m-2" and
+mean flux "W m-2" are different dimensions and are never converted silently. Factors: NIST SP 811 (2008), appendix B.
 """
 
 import re
@@ -170,7 +170,14 @@ def canonical(spelling: str) -> str | None:
 
 def _exponents(text: str) -> str:
     """Write products and quotients the UDUNITS way: "W/m**2" -> "W m-2", "m s^-1" -> "m s-1"."""
-    text = text.translate(_SUPERSCRIPTS).replace("**", "").replace("^", "").replace("\\", "").replace("{", "").replace("}", "")
+    text = (
+        text.translate(_SUPERSCRIPTS)
+        .replace("**", "")
+        .replace("^", "")
+        .replace("\\", "")
+        .replace("{", "")
+        .replace("}", "")
+    )
     text = re.sub(r"[·⋅*]", " ", text)
     text = re.sub(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z])", " ", text)
     numerator, *denominators = text.split("/")

@@ -1,0 +1,421 @@
+"""`sciml kd fit`: train the student with and without the teacher, score everything on held-out time, and say what it brought.
+
+Order: read and check the files, fix the design, train all arms and seeds (resumable), score on the test block, write
+results.json, checkpoints/best.safetensors and the report page.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sciml.pipelines.errors import DataError, DeviceError, SettingsError
+from sciml.pipelines.progress import Progress
+from sciml.pipelines.readers.synthetic import write_kd_files
+from sciml.pipelines.run import Run, StopRequests, check_unchanged
+from sciml.pipelines.settings import resolve
+
+from . import baselines
+from .checks import check_pairs
+from .design import Design, make_design
+from .model import configuration, forecast, load_model, network_teacher
+from .pairs import Pairs, pair
+from .plan import Planner, Spec, pooled_unit, specs
+from .pool import Outcome, Work, probe_threads, run_jobs
+from .report import write_report
+from .scores import common_elements, compare, score
+from .settings import Fit
+from .student import build
+from .teacher import Teacher, read_teacher
+from .train import rmse
+
+MAY_CHANGE = {"epochs", "max_minutes", "device", "workers", "threads", "resume", "out"}
+
+
+def fit(settings: Fit, given: dict | None = None, progress: Progress | None = None) -> Run:
+    """Run or resume the comparison; returns its run folder, whose results.json holds everything that is printed."""
+    progress = progress or Progress()
+    _start_processes()
+    device = choose_device(settings.device, progress)
+    run = None
+    if settings.resume is not None:
+        run = Run.resume(settings.resume)
+        settings = _resumed(run, settings, given or {})
+    design = prepare_design(settings, progress)
+    world_rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    run = run or _new_run(settings, device, world_rank)
+    outcome = _train_all(run, design, settings, device, progress, quiet=world_rank > 0)
+    if world_rank == 0 and not outcome.stopped:
+        finish(run, design, settings, outcome, progress)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    return run
+
+
+def _start_processes() -> None:
+    """Join the other processes when started by torchrun."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def choose_device(name: str, progress: Progress) -> str:
+    """The device in torch's words; an explicit one that is missing fails here, before any data is read."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise SettingsError(f'--device "{name}": expected auto, cpu, cuda or cuda:N')
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"--device {name}: torch {torch.__version__} sees no CUDA device", hint="use --device cpu; `sciml doctor` says what is there")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
+    if kind == "cuda" and "LOCAL_RANK" in os.environ and not number:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    progress.note(f"device {name}, torch {torch.__version__}")
+    return name
+
+
+def prepare_design(settings: Fit, progress: Progress) -> Design:
+    """Read, check and split."""
+    teacher = _teacher(settings, progress)
+    pairs = pair(teacher, settings, progress)
+    for warning in check_pairs(pairs):
+        progress.warn(warning)
+    design = make_design(pairs, settings, progress)
+    _say_design(design, settings, progress)
+    return design
+
+
+def _teacher(settings: Fit, progress: Progress) -> Teacher:
+    path = settings.teacher
+    if (path / "config.json").is_file() or (path / "checkpoints").is_dir():
+        if settings.observations is None:
+            raise SettingsError(f"{path} is a trained network; it teaches from observations", hint="give --observations FILE")
+        return network_teacher(load_model(path), settings.observations, progress)
+    if not path.exists() and path == Path("nwp.nc"):
+        raise DataError(
+            f"{path}: there is no such file here",
+            hint="make a realistic one: sciml kd data --synthesize   (writes nwp.nc and obs.nc), then run this again",
+        )
+    return read_teacher(settings, progress)
+
+
+def _say_design(design: Design, settings: Fit, progress: Progress) -> None:
+    pairs = design.pairs
+    leads = pairs.teacher.lead_hours
+    progress.note(
+        f"{', '.join(pairs.targets)} at {len(pairs.teacher.stations)} station(s), {len(leads)} lead(s) {leads[0]:g} to {leads[-1]:g} h, "
+        f"past of {design.history} steps of {pairs.cadence / np.timedelta64(1, 'h'):g} h"
+    )
+    day = lambda issues: f"{str(pairs.teacher.issue[issues[0]])[:10]} to {str(pairs.teacher.issue[issues[-1]])[:10]} ({len(issues):,} issues)"  # noqa: E731
+    progress.note(f"train {day(design.train)}, validation {day(design.validation)}, test {day(design.test)}")
+    if len(design.archive):
+        progress.note(f"teacher's record before the validation block: {day(design.archive)}; {design.dropped:,} issues have no observed past or target")
+
+
+def _new_run(settings: Fit, device: str, rank: int) -> Run:
+    if rank == 0:
+        inputs = {"teacher": settings.teacher} | ({"observations": settings.observations} if settings.observations else {})
+        inputs = {name: path for name, path in inputs.items() if path.is_file()}
+        seeds = list(range(settings.seed, settings.seed + settings.seeds))
+        run = Run.create("kd", "fit", settings, out=settings.out, inputs=inputs, device=device, seeds=seeds)
+    if torch.distributed.is_initialized():
+        where = [str(run.path) if rank == 0 else ""]
+        torch.distributed.broadcast_object_list(where)
+        run = Run(Path(where[0]))
+    return run
+
+
+def _resumed(run: Run, settings: Fit, given: dict) -> Fit:
+    """The run's own settings, with the few that a resumed run may change."""
+    old = run.settings()
+    check_unchanged(old, given, MAY_CHANGE)
+    stored = resolve(Fit, {}, run.path / "settings.toml")
+    changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
+    return replace(stored, resume=run.path, **changed)
+
+
+def _train_all(run: Run, design: Design, settings: Fit, device: str, progress: Progress, *, quiet: bool) -> Outcome:
+    jobs = specs(design, settings)
+    initial = _initial(settings)
+    work = Work(design, settings, run.path, device, 1, initial)
+    parallel = device == "cpu" and not torch.distributed.is_initialized()
+    workers = min(settings.workers or (_cores() if parallel else 1), len(jobs)) if parallel else 1
+    # which threads computed a sum decides its last bit, so a resumed run keeps the number it started with
+    threads = settings.threads or run.status().get("threads") or (1 if workers > 1 else probe_threads(work, _cores()))
+    work = replace(work, threads=int(threads))
+    if not quiet:
+        run.set_status("running", threads=int(threads), workers=workers)
+        _drop_rows_after_checkpoints(run)
+    planner = Planner(design, settings)
+    sizes = {spec.name: _windows_of(planner, spec) for spec in jobs}
+    total = sum(sum(stage.values()) for stage in sizes.values())
+    deadline = time.monotonic() + 60 * settings.max_minutes if settings.max_minutes else float("inf")
+    with StopRequests() as stop, progress.task("training", total, "windows") as task:
+        on_row = _follower(run, task, sizes, quiet)
+        asked = lambda: stop.signum is not None or time.monotonic() > deadline  # noqa: E731
+        outcome = run_jobs(work, jobs, workers, on_row=on_row, should_stop=asked)
+        if outcome.stopped and not quiet:
+            run.set_status("stopped", reason="signal" if stop.signum else "max_minutes")
+            stop.check(f"stopped; the checkpoints are kept: continue with sciml kd fit --resume {run.path}")
+            progress.warn(f"stopped after --max-minutes {settings.max_minutes:g}; continue with sciml kd fit --resume {run.path}")
+    return outcome
+
+
+def _follower(run: Run, task, sizes: dict[str, dict[str, int]], quiet: bool) -> Callable[[dict], None]:
+    """Writes each epoch's row and moves the bar; a stage that ended early counts as done when the next begins."""
+    counted: dict[str, int] = {}
+
+    def on_row(row: dict) -> None:
+        if quiet:
+            return
+        run.metrics(**row)
+        before = counted.get(row["job"], 0)
+        counted[row["job"]] = row["windows"]
+        task.advance(max(row["windows"] - before, 0), job=row["job"], epoch=row["epoch"], rmse=round(row["validation_rmse"], 3))
+
+    return on_row
+
+
+def _windows_of(planner: Planner, spec: Spec) -> dict[str, int]:
+    """Windows a job may see per stage; early stopping makes it an upper bound."""
+    return {stage.name: stage.epochs * len(stage.windows) for stage in planner.stages(spec.arm)}
+
+
+def _drop_rows_after_checkpoints(run: Run) -> None:
+    """Rows written after a job's last checkpoint will be written again."""
+    known: dict[str, set] = {}
+
+    def keep(row: dict) -> bool:
+        name = row.get("job")
+        if name not in known:
+            stored = run.load(name)
+            known[name] = {(r["stage"], r["epoch"]) for r in stored[1]["rows"]} if stored else set()
+        return (row.get("stage"), row.get("epoch")) in known[name]
+
+    run.keep_metrics(keep)
+
+
+def _initial(settings: Fit) -> dict | None:
+    if settings.init_from is None:
+        return None
+    student = load_model(settings.init_from).student
+    return {n: p.detach().clone() for n, p in student.state_dict().items()}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def finish(run: Run, design: Design, settings: Fit, outcome: Outcome, progress: Progress) -> dict:
+    """Score, compare, keep the best student, write results and report."""
+    progress.note("scoring on the held-out block")
+    forecasts = _baseline_forecasts(design, settings)
+    students = _student_forecasts(run, design, settings, outcome)
+    truth = design.pairs.truth[design.test]
+    known = common_elements(truth, forecasts | {arm: list(by_seed.values()) for arm, by_seed in students.items()})
+    if not known.any():
+        raise DataError("the held-out block has no valid time that every method can forecast", hint="shorten --history or the horizon")
+    scale = design.scaling.scale
+    unit = pooled_unit(design)
+    weight = np.ones(len(scale)) if unit else 1.0 / scale
+    climate = forecasts["climatology"][0]
+    rows = [score(name, members, truth, known, climate, weight, design.pairs.targets) for name, members in forecasts.items()]
+    rows += [score(arm, list(by_seed.values()), truth, known, climate, weight, design.pairs.targets) for arm, by_seed in students.items()]
+    seeds = list(range(settings.seed, settings.seed + settings.seeds))
+    comparison = compare(outcome.rows, rows, seeds, settings.epochs, unit or "standard deviations")
+    if comparison:
+        comparison["against_soft_target"] = _against_soft_target(run, design, settings, outcome)
+    results = {
+        "headline": {"name": "held-out RMSE", "value": rows[-1]["rmse"], "units": unit or "standard deviations"},
+        **_description(design, settings, seeds, unit),
+        "held_out_elements": int(known.sum()),
+        "scores": rows,
+        "curves": [row for job in outcome.rows.values() for row in job],
+        "comparison": comparison,
+        "example": _example(design, forecasts, students, known),
+    }
+    _keep_best(run, design, settings, outcome)
+    run.write_json("results.json", results)
+    write_report(run.path, run.read_json("results.json"))
+    run.set_status("finished")
+    return results
+
+
+def _baseline_forecasts(design: Design, settings: Fit) -> dict[str, list[np.ndarray]]:
+    """Forecasts [i, k, s, v] of the test issues by every baseline."""
+    pairs, train, held, test = design.pairs, design.train, design.validation, design.test
+    hidden = replace(pairs, observed=_hidden_until(design))
+    linear = lambda **options: baselines.linear(hidden, train, held, **options)[test]  # noqa: E731
+    found = {
+        "persistence": baselines.persistence(pairs, design.history)[test],
+        "climatology": baselines.climatology(hidden, train)[test],
+        "ar": linear(history=design.history),
+        "nwp": pairs.forecast[test] if pairs.same_quantity else design.corrected[test],
+        "mos": linear(forecast=True) if pairs.same_quantity else design.corrected[test],
+        "mos_ar": baselines.linear(_corrected(hidden, design), train, held, history=design.history, forecast=True)[test],
+    }
+    if settings.mode == "residual":
+        from .design import predictor_features
+
+        # the record of past forecasts and their errors is what the residual student sees too
+        found["mos_all"] = baselines.linear(
+            _corrected(hidden, design), train, held, history=design.history, forecast=True, predictors=predictor_features(design)[..., :-1]
+        )[test]
+    return {name: [value] for name, value in found.items()}
+
+
+def _corrected(pairs: Pairs, design: Design) -> Pairs:
+    """Pairs whose forecast went through the operator, for regressions of another quantity."""
+    return pairs if pairs.same_quantity else replace(pairs, forecast=design.corrected)
+
+
+def _hidden_until(design: Design) -> np.ndarray:
+    """Observations that a method trained on `design.train` may use: older ones are hidden, later ones are needed as inputs."""
+    return design.observed
+
+
+def _student_forecasts(run: Run, design: Design, settings: Fit, outcome: Outcome) -> dict[str, dict[int, np.ndarray]]:
+    planner = Planner(design, settings)
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for name in outcome.done:
+        arm, seed = name.rsplit("-", 1)
+        if arm == "twin":
+            continue
+        student = build(planner.shape(arm), int(seed))
+        student.load_state_dict(_best(run, name))
+        point, _ = forecast(student, design, design.test, settings, planner.inputs(arm), planner.scaling(arm))
+        found.setdefault(arm, {})[int(seed)] = point
+    order = [arm for arm in ("alone", "alone_own", "shuffled", "distilled") if arm in found]
+    return {arm: dict(sorted(found[arm].items())) for arm in order}
+
+
+def _best(run: Run, name: str) -> dict[str, torch.Tensor]:
+    tensors, _ = run.load(name)
+    return {n.removeprefix("best."): torch.from_numpy(np.array(a)) for n, a in tensors.items() if n.startswith("best.")}
+
+
+def _against_soft_target(run: Run, design: Design, settings: Fit, outcome: Outcome) -> dict | None:
+    """RMSE on the training windows against the bias-corrected teacher: another quantity, under another name."""
+    if settings.mode == "residual":
+        return None
+    planner, found = Planner(design, settings), {}
+    for arm in ("alone", "distilled"):
+        names = [n for n in outcome.done if n.rsplit("-", 1)[0] == arm]
+        values = []
+        for name in names:
+            job = planner.job(Spec(arm, int(name.rsplit("-", 1)[1])))
+            student = build(job.shape, 0)
+            student.load_state_dict(_best(run, name))
+            values.append(rmse(student, job.train, job.unit_scale, against="soft"))
+        found[arm] = float(np.mean(values)) if values else None
+    return found
+
+
+def _keep_best(run: Run, design: Design, settings: Fit, outcome: Outcome) -> None:
+    """The student of the seed that validates best becomes the run's model."""
+    arms = {name.rsplit("-", 1)[0] for name in outcome.done}
+    arm = "distilled" if "distilled" in arms else "alone"
+    chosen = min((n for n in outcome.done if n.startswith(f"{arm}-")), key=lambda n: min(r["validation_rmse"] for r in outcome.rows[n]))
+    planner = Planner(design, settings)
+    config = configuration(design, planner.shape(arm), planner.scaling(arm), settings)
+    header = {"config": config, "job": chosen}
+    run.save("best", {f"model.{n}": a.numpy() for n, a in _best(run, chosen).items()}, header)
+    shutil.copyfile(run.path / "checkpoints" / f"{chosen}.safetensors", run.path / "checkpoints" / "last.safetensors")
+
+
+def _description(design: Design, settings: Fit, seeds: list[int], unit: str) -> dict:
+    pairs, teacher = design.pairs, design.pairs.teacher
+
+    def block(issues: np.ndarray) -> dict:
+        if not len(issues):
+            return {"start": None, "end": None, "issues": 0}
+        return {"start": str(teacher.issue[issues[0]])[:16], "end": str(teacher.issue[issues[-1]])[:16], "issues": len(issues)}
+
+    return {
+        "targets": [
+            {"name": n, "units": u, "original": teacher.original.get(p, n) if n == p else n}
+            for n, u, p in zip(pairs.targets, pairs.units, pairs.predictor, strict=True)
+        ],
+        "unit": unit or "standard deviations",
+        "lead_hours": teacher.lead_hours.tolist(),
+        "stations": list(teacher.stations),
+        "data": {
+            "teacher": str(settings.teacher),
+            "observations": None if settings.observations is None else str(settings.observations),
+            "self_taught": settings.observations is None,
+            "members": teacher.members,
+            "cadence_hours": float(pairs.cadence / np.timedelta64(1, "h")),
+            "history": design.history,
+            "horizon": design.horizon,
+            "dropped": design.dropped,
+            "blocks": {name: block(getattr(design, name)) for name in ("train", "validation", "test", "archive")},
+        },
+        "operator": design.operator.kind,
+        "mode": settings.mode,
+        "schedule": settings.schedule,
+        "student": Planner(design, settings).shape("alone").to_dict(),
+        "epochs": settings.epochs,
+        "seeds": seeds,
+    }
+
+
+def _example(design: Design, forecasts: dict, students: dict, known: np.ndarray) -> dict:
+    """A stretch of the held-out block at the station and lead known best, for the report."""
+    pairs = design.pairs
+    k, s = np.unravel_index(known[..., 0].sum(0).argmax(), known.shape[1:3])
+    issues = design.test[-90:]
+    tail = slice(len(design.test) - len(issues), None)
+    truth = pairs.truth[issues][:, k, s, 0]
+    arms = {arm: next(iter(by_seed.values()))[tail][:, k, s, 0] for arm, by_seed in students.items() if arm in ("alone", "distilled")}
+    plain = lambda a: [None if not np.isfinite(x) else float(x) for x in a]  # noqa: E731
+    return {
+        "station": pairs.teacher.stations[s],
+        "lead_hours": float(pairs.teacher.lead_hours[k]),
+        "target": pairs.targets[0],
+        "valid_time": [str(t)[:16] for t in pairs.teacher.issue[issues] + pairs.teacher.lead[k]],
+        "observed": plain(truth),
+        "nwp": plain(forecasts["nwp"][0][tail][:, k, s, 0]),
+        **{arm: plain(values) for arm, values in arms.items()},
+    }
+
+
+def dry_run(settings: Fit, progress: Progress) -> dict:
+    """Resolved settings, sizes and estimated memory, without training."""
+    choose_device(settings.device, progress)
+    design = prepare_design(settings, progress)
+    jobs = specs(design, settings)
+    planner = Planner(design, settings)
+    shape = planner.shape("distilled")
+    weights = sum(p.numel() for p in build(shape, 0).parameters())
+    windows = {name: len(planner.windows(name, "observed", planner.inputs("distilled"))) for name in ("train", "validation", "test")}
+    steps = design.history + design.horizon
+    memory = 4 * (4 * weights + 128 * steps * shape.layers * shape.hidden * 12 + design.pairs.observed.size * 6) / 2**20
+    return {
+        "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
+        "jobs": [spec.name for spec in jobs],
+        "parameters": weights,
+        "windows": windows | {"archive": len(planner.windows("archive", "record", planner.inputs("alone")))},
+        "memory_MiB": round(memory, 1),
+    }
+
+
+def synthesize(settings, progress: Progress) -> tuple[Path, Path]:
+    """Write the realistic pair of `sciml kd data --synthesize`."""
+    for name in ("nwp.nc", "obs.nc"):
+        target = settings.to / name
+        if target.exists() and not settings.overwrite:
+            raise SettingsError(f"{target}: exists already", hint="use --overwrite, or --to another folder")
+    paths = write_kd_files(
+        settings.to, days=settings.days, stations=settings.n_stations, members=settings.members,
+        observed_days=settings.observed_days, seed=settings.seed,
+    )  # fmt: skip
+    progress.note(f"wrote {paths[0]} and {paths[1]}")
+    return paths
