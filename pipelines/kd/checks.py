@@ -54,13 +54,14 @@ def _refuse_units(pairs: Pairs, name: str, target: str, f, o) -> None:
     where = f"{pairs.teacher.path}: {name} has median {np.median(f):.4g}, {pairs.observations}: its observation {np.median(o):.4g}"
     shift = np.median(f) - np.median(o)
     slope = np.cov(f, o)[0, 1] / max(np.var(f), 1e-12)
-    column = name
+    column = target  # the name that --units takes whatever the column is called
     if "temperature" in target:
+        # before Kelvin: Fahrenheit numbers lie about 240 below Kelvin, too
+        if 1.5 < slope < 2.1 and np.corrcoef(f, o)[0, 1] > 0.8:
+            raise DataError(f"{where}, and they vary 1.8 times as much: that looks like Fahrenheit", hint=f"state the observations' unit: --units {column}=degF")
         if abs(abs(shift) - 273.15) < 60:
             unit = "degC" if shift > 0 else "K"
             raise DataError(f"{where}: that looks like Kelvin against Celsius", hint=f"state the observations' unit: --units {column}={unit}")
-        if 1.5 < slope < 2.1 and np.corrcoef(f, o)[0, 1] > 0.8:
-            raise DataError(f"{where}, and they vary 1.8 times as much: that looks like Fahrenheit", hint=f"state the observations' unit: --units {column}=degF")
         return
     scale = np.std(o) / max(np.std(f), 1e-30)
     for factor, text in ((100.0, "hPa against Pa"), (1000.0, "mm against m"), (3.6, "km h-1 against m s-1")):

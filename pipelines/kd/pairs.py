@@ -13,6 +13,7 @@ import numpy as np
 
 from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
+from sciml.pipelines.readers.names import house_name
 from sciml.pipelines.readers.stations import read_observations
 from sciml.pipelines.readers.units import convert
 
@@ -99,9 +100,10 @@ def _targets(teacher: Teacher, ds, choice, progress: Progress) -> tuple[tuple[st
     names = {str(n): str(n) for n in ds.data_vars} | {str(ds[n].attrs.get("original_name", n)): str(n) for n in ds.data_vars}
     wanted = []
     for name in choice.target:
-        if name not in names:
+        found = names.get(name) or names.get(house_name(name, station_table=True))
+        if found is None:
             raise SettingsError(f'{choice.observations}: no column "{name}"; {suggest(name, sorted(names))}')
-        wanted.append(names[name])
+        wanted.append(found)
     shared = [n for n in (wanted or map(str, ds.data_vars)) if n in teacher.values]
     if choice.predictor is None and shared and (not wanted or shared == wanted):
         return tuple(shared), tuple(shared)
@@ -166,7 +168,8 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
     valid_time = teacher.issue[:, None] + teacher.lead[None, :]
     first = min(time[0], teacher.issue[0], valid_time.min())
     origin = time[0] - cadence * int(np.ceil((time[0] - first) / cadence))
-    length = int((max(time[-1], valid_time.max()) - origin) / cadence) + 1
+    # rounded up: a time just before a step belongs to that step
+    length = int(np.ceil((max(time[-1], valid_time.max()) - origin) / cadence)) + 1
     if length > 50_000_000:
         raise DataError(f"{where}: observations every {cadence / HOUR:g} h from {_day(time[0])} to {_day(time[-1])} make {length} steps; are the times right?")
     grid = origin + cadence * np.arange(length)

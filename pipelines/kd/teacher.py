@@ -16,6 +16,7 @@ import xarray as xr
 from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.forecast import accumulated, deaccumulate, open_forecast
+from sciml.pipelines.readers.names import house_name
 
 LAPSE_RATE = 6.5e-3  # [K m-1], ICAO standard atmosphere
 WIND = ("10m_u_component_of_wind", "10m_v_component_of_wind", "10m_wind_speed")
@@ -51,9 +52,10 @@ class Teacher:
     def find(self, name: str) -> str:
         """House name of the variable the user calls `name`."""
         lookup = {name: name for name in self.values} | {old: new for new, old in self.original.items()}
-        if name not in lookup:
+        found = lookup.get(name) or lookup.get(house_name(name, station_table=True))
+        if found is None:
             raise SettingsError(f'{self.path}: no variable "{name}"; {suggest(name, sorted(lookup))}')
-        return lookup[name]
+        return found
 
     def select(self, *, stations: list[int] | None = None, leads: slice | np.ndarray | None = None, last: int | None = None) -> Teacher:
         """A part of the teacher: stations by position, leads by position, the last issue times."""
@@ -179,13 +181,14 @@ def to_stations(ds: xr.Dataset, choice, path: Path) -> xr.Dataset:
     lat, lon = np.asarray(choice.latitude, float), np.asarray(choice.longitude, float)
     if np.abs(lat).max() > 90:
         raise SettingsError(f"--latitude {lat[np.abs(lat).argmax()]:g}: must lie between -90 and 90 degrees")
+    ds = _with_surface_as_fields(ds)
     if ds["latitude"].ndim == 2:
         point, distance = _curvilinear(ds, lat, lon)
     elif choice.interpolation == "nearest":
         point, distance = _nearest(ds, lat, lon)
     else:
         point, distance = _bilinear(ds, lat, lon, path)
-    if distance.max() > 150:
+    if distance.max() > max(150.0, _spacing(ds)):
         far = int(distance.argmax())
         raise DataError(f"{path}: station {far + 1} ({lat[far]:g} N, {lon[far]:g} E) lies {distance[far]:.0f} km from the nearest grid point; is the grid elsewhere?")
     names = choice.stations or tuple(str(n + 1) for n in range(len(lat)))
@@ -194,6 +197,21 @@ def to_stations(ds: xr.Dataset, choice, path: Path) -> xr.Dataset:
     point = point.drop_vars([c for c in ("latitude", "longitude") if c in point.coords])
     point = point.assign_coords(station=("station", np.array(names, dtype=object)), latitude=("station", lat), longitude=("station", lon))
     return _to_height(point, choice)
+
+
+def _with_surface_as_fields(ds: xr.Dataset) -> xr.Dataset:
+    """Heights of the model's surface as variables: coordinates are not interpolated, and `altitude` will be the stations'."""
+    fixed = [name for name in ("altitude", "geopotential_at_surface", "land_sea_mask") if name in ds.coords]
+    ds = ds.reset_coords(fixed)
+    return ds.rename(altitude="surface_altitude") if "altitude" in ds else ds
+
+
+def _spacing(ds: xr.Dataset) -> float:
+    """Kilometres between neighbours of a regular grid: the middle of a coarse cell is far from every point."""
+    if ds["latitude"].ndim == 2:
+        return 0.0
+    steps = [np.median(np.abs(np.diff(ds[name].values))) for name in ("latitude", "longitude") if ds.sizes[name] > 1]
+    return 111.2 * float(max(steps, default=0.0))
 
 
 def _nearest(ds: xr.Dataset, lat: np.ndarray, lon: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:

@@ -35,7 +35,8 @@ def accumulated(ds: xr.Dataset, name: str) -> bool:
     reset = falls > 0.5 * np.maximum(known, 1)
     grows = (steps > slack).any(axis=1).mean() > 0.2
     # A temperature falls at about half of all steps; an accumulation falls nowhere but at its few resets.
-    few_resets = reset.sum() <= max(1, runs.shape[1] // 4)
+    # Resets stand alone: falls at several leads in a row are an afternoon, not an accumulation.
+    few_resets = reset.sum() <= max(1, runs.shape[1] // 4) and not (reset[1:] & reset[:-1]).any()
     steady = falls[~reset].sum() <= 0.005 * max(1, known[~reset].sum())
     starts_low = np.nanmedian(runs[:, 0]) <= np.nanmedian(np.nanmax(runs, axis=1))
     return bool(

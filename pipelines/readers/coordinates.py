@@ -73,7 +73,7 @@ def _wanted_coordinates(ds: xr.Dataset) -> dict[str, str]:
             found[name] = house
     found |= _wanted_times(ds)
     # A file that already uses the house name for one of them settles the matter.
-    return {name: house for name, house in found.items() if name == house or house not in found}
+    return {name: house for name, house in found.items() if name == house or found.get(house) != house}
 
 
 def _fits(ds: xr.Dataset, name: str, house: str) -> bool:
@@ -133,7 +133,7 @@ def _may_be_time(variable: xr.DataArray) -> bool:
 
 
 def _swap_to_labels(ds: xr.Dataset, wanted: dict[str, str]) -> tuple[xr.Dataset, dict[str, str]]:
-    """Where a dimension and a one-dimensional variable along it claim one house name, the variable becomes its label."""
+    """Where a dimension and a variable along it claim one house name, the variable becomes the label."""
     for name, house in list(wanted.items()):
         if name not in ds.dims or (name in ds.variables and name == house):
             continue
@@ -191,7 +191,7 @@ def _undeclared_times(variable: xr.DataArray, notes: list[str], path) -> np.ndar
     if decoded is None:
         unit = text_attr(variable, "units")
         raise DataError(
-            f"{path}: {name!r} holds numbers ({variable.values.ravel()[:3].tolist()} ...) with units {unit!r}, not times",
+            f"{path}: {name!r} holds numbers ({variable.values.ravel()[:3].tolist()}) with units {unit!r}, not times",
             hint='give it units such as "hours since 2020-01-01" (ncatted -a units,time,o,c,"hours since ...")',
         )
     notes.append(f"{path}: {name!r} states no units: read as {np.atleast_1d(decoded).ravel()[0]} onwards")
@@ -207,9 +207,11 @@ def decode_text(ds: xr.Dataset) -> xr.Dataset:
         if all(isinstance(v, str) for v in values):
             texts = np.array([v.strip().strip("\x00") for v in values], dtype=str).reshape(ds[name].shape)
             attrs = ds[name].attrs
-            ds = ds.assign_coords({name: (ds[name].dims, texts, attrs)}) if name in ds.coords else ds.assign(
-                {name: (ds[name].dims, texts, attrs)}
-            )  # fmt: skip
+            ds = (
+                ds.assign_coords({name: (ds[name].dims, texts, attrs)})
+                if name in ds.coords
+                else ds.assign({name: (ds[name].dims, texts, attrs)})
+            )
     return ds
 
 

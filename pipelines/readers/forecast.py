@@ -75,7 +75,9 @@ def _without_verif(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
     # The ensemble carries all that `fcst`, its mean or control, can tell.
     keep = "ens" if "ens" in fields else "fcst"
     ds = ds.drop_vars([name for name in fields if name != keep])
-    return ds.rename({keep: verif_name(ds, keep)}).map(lambda field: verif_units(field, ds.attrs), keep_attrs=True)
+    name = verif_name(ds, keep)
+    ds = ds.rename({keep: name})
+    return ds.assign({name: verif_units(ds[name], ds.attrs)})
 
 
 def verif_name(ds: xr.Dataset, fallback: str) -> str:
@@ -199,19 +201,25 @@ def _sorted(ds: xr.Dataset, path: Path, notes: list[str]) -> xr.Dataset:
             continue
         index = pd.Index(ds[name].values)
         if index.hasnans:
-            raise DataError(f"{path}: {what} {int(np.argmax(index.isna())) + 1} of {len(index)} is missing",
-                            hint="drop the records without a time")  # fmt: skip
+            raise DataError(
+                f"{path}: {what} {int(np.argmax(index.isna())) + 1} of {len(index)} is missing",
+                hint="drop the records without a time",
+            )
         if not index.is_unique:
             repeated = index[index.duplicated()]
             first = hours_text(repeated[0]) if name == "prediction_timedelta" else repeated[0]
-            raise DataError(f"{path}: {what} {first} occurs more than once ({len(repeated)} repeats of {len(index)})",
-                            hint="drop the repeats, for example with ds.drop_duplicates in xarray")  # fmt: skip
+            raise DataError(
+                f"{path}: {what} {first} occurs more than once ({len(repeated)} repeats of {len(index)})",
+                hint="drop the repeats, for example with ds.drop_duplicates in xarray",
+            )
         if name != "station" and not index.is_monotonic_increasing:
             notes.append(f"{what}s were not in order: sorted")
             ds = ds.sortby(name)
     if ds.sizes["time"] == 0 or ds.sizes["prediction_timedelta"] == 0:
-        raise DataError(f"{path} holds no forecast: its issue time or lead time dimension is empty",
-                        hint="check how the file was written")  # fmt: skip
+        raise DataError(
+            f"{path} holds no forecast: its issue time or lead time dimension is empty",
+            hint="check how the file was written",
+        )
     return ds
 
 
@@ -233,8 +241,10 @@ def _note_missing(ds: xr.Dataset, path: Path, notes: list[str]) -> None:
         if finite.sum() > 1 and np.nanmin(values) == np.nanmax(values):
             notes.append(f"{name!r} is constant ({float(np.nanmin(values)):g})")
     if len(empty) == len(ds.data_vars):
-        raise DataError(f"{path}: no variable has a single value ({', '.join(empty)} are missing throughout)",
-                        hint="check the converter, and the fill value attributes")  # fmt: skip
+        raise DataError(
+            f"{path}: no variable has a single value ({', '.join(empty)} are missing throughout)",
+            hint="check the converter, and the fill value attributes",
+        )
 
 
 def hours_text(lead) -> str:

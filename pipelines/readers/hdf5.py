@@ -75,8 +75,10 @@ def read_from(file: h5py.File, dataset: str, selection=()) -> np.ndarray:
     try:
         values = item[selection]
     except (IndexError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: {dataset!r} has shape {item.shape}; {selection!r} cannot be taken: {error}",
-                        hint="indices are ascending and inside the shape") from error  # fmt: skip
+        raise DataError(
+            f"{path}: {dataset!r} has shape {item.shape}; {selection!r} cannot be taken: {error}",
+            hint="indices are ascending and inside the shape",
+        ) from error
     except files.ENGINE_ERRORS as error:
         raise DataError(
             f"{path} is damaged: {dataset!r} cannot be read: {error}", hint="copy or download it again"

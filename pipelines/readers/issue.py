@@ -19,7 +19,10 @@ from . import names, times
 
 _HOUR = np.timedelta64(3600 * 10**9, "ns")
 _LONGEST_LEAD = np.timedelta64(400, "D")  # seasonal forecasts reach 13 months
-_PRODUCERS = r"gfs|gefs|gdas|ldaps|gdaps|l015|g512|g768|nam|hrrr|rap|ecmwf|ifs|aifs|wrf|icon|arome|arpege|ukv|hirlam|harmonie|cosmo"
+_PRODUCERS = (
+    "gfs|gefs|gdas|ldaps|gdaps|l015|g512|g768|nam|hrrr|rap|ecmwf|ifs|aifs|wrf|icon|arome|arpege|ukv|hirlam|"
+    "harmonie|cosmo"
+)
 _STAMP = re.compile(r"(?<!\d)((?:19|20)\d{2})-?(\d{2})-?(\d{2})(?:[T_.\-]?t?|\.t)(\d{2})(?:z|Z|00|0000)?(?!\d)")
 
 
@@ -58,7 +61,7 @@ def _no_issue(ds: xr.Dataset, path: Path) -> DataError:
     found = ", ".join(str(name) for name in ds.coords) or "none"
     return DataError(
         f"{path} has no issue time; coordinates found: {found}",
-        hint='accepted names: time, forecast_reference_time, init, reftime, issue; write one with units "hours since ..."',
+        hint='accepted names: time, forecast_reference_time, init, reftime, issue, with units "hours since ..."',
     )
 
 
@@ -137,7 +140,7 @@ def issue_in_name(name: str) -> np.datetime64 | None:
 
     Only names with a producer in them count: the date in "era5_2019060100.nc" is a valid time.
     """
-    if not re.search(rf"(^|[^a-z])({_PRODUCERS})([^a-z]|$)", name.lower()):
+    if not re.search(rf"(^|[^a-z])({_PRODUCERS})(out)?([^a-z]|$)", name.lower()):
         return None
     stamps = {match.groups() for match in _STAMP.finditer(name)}
     if len(stamps) != 1:
@@ -170,8 +173,10 @@ def _lead_from_valid(ds: xr.Dataset, path: Path) -> xr.Dataset:
         if (table == table[0]).all():
             ds = ds.drop_vars("valid_time").rename({other: "prediction_timedelta"})
             return ds.assign_coords(prediction_timedelta=("prediction_timedelta", table[0]))
-    raise DataError(f"{path}: valid_time {valid.dims} and time {issue.dims} do not give one set of lead times",
-                    hint="write issue time and lead time as two dimensions")  # fmt: skip
+    raise DataError(
+        f"{path}: valid_time {valid.dims} and time {issue.dims} do not give one set of lead times",
+        hint="write issue time and lead time as two dimensions",
+    )
 
 
 def _lead_from_setting(ds: xr.Dataset, path: Path, lead_hours: float | None, notes: list[str]) -> xr.Dataset:
@@ -186,7 +191,7 @@ def _lead_from_setting(ds: xr.Dataset, path: Path, lead_hours: float | None, not
     if name == "time" and _is_issue(time):
         return ds.assign_coords(prediction_timedelta=lead)
     notes.append(
-        f"{time.attrs.get('original_name', name)!r} is read as the valid time; issue time = valid time - {lead_hours:g} h"
+        f"{time.attrs.get('original_name', name)!r} is read as the valid time; issue time = that - {lead_hours:g} h"
     )
     ds = ds.assign_coords({name: (time.dims, time.values - lead, time.attrs), "prediction_timedelta": lead})
     return ds.rename({name: "time"}) if name != "time" else ds
@@ -200,8 +205,8 @@ def _only_valid(time: xr.DataArray, path: Path) -> DataError:
             f"{path} has issue times ({span}) but no lead time", hint="give the lead of the fields in hours (--lead 24)"
         )
     return DataError(
-        f"{path} has valid times only ({span}), no issue time and no lead: an analysis or reanalysis, or a forecast whose "
-        "issue times were lost",
+        f"{path} has valid times only ({span}), no issue time and no lead: an analysis or reanalysis, "
+        "or a forecast whose issue times were lost",
         hint="if every field is a forecast of one lead, give it in hours (--lead 24); an analysis is no forecast",
     )
 
@@ -210,8 +215,10 @@ def _separate(ds: xr.Dataset, path: Path) -> xr.Dataset:
     """`time` and `prediction_timedelta` as two dimensions, from scalars or from records along one dimension."""
     issue, lead = ds["time"], ds["prediction_timedelta"]
     if issue.ndim > 1 or lead.ndim > 1:
-        raise DataError(f"{path}: time {issue.dims} or lead {lead.dims} has more than one dimension",
-                        hint="write issue time and lead time as two dimensions")  # fmt: skip
+        raise DataError(
+            f"{path}: time {issue.dims} or lead {lead.dims} has more than one dimension",
+            hint="write issue time and lead time as two dimensions",
+        )
     if issue.ndim == 1 and issue.dims == lead.dims:
         return _unstack(ds, issue, lead, path)
     for name, coordinate in (("time", issue), ("prediction_timedelta", lead)):
@@ -245,12 +252,15 @@ def _unstack(ds: xr.Dataset, issue: xr.DataArray, lead: xr.DataArray, path: Path
     pairs = pd.MultiIndex.from_arrays([issues, lead.values], names=["time", "prediction_timedelta"])
     if pairs.has_duplicates:
         first = pairs[pairs.duplicated()][0]
-        raise DataError(f"{path}: the field issued {first[0]} with lead {first[1]} occurs twice "
-                        f"({int(pairs.duplicated().sum())} repeats)", hint="drop the repeated records")  # fmt: skip
+        raise DataError(
+            f"{path}: the field issued {first[0]} with lead {first[1]} occurs twice "
+            f"({int(pairs.duplicated().sum())} repeats)",
+            hint="drop the repeated records",
+        )
     ds = (
         ds.rename({dim: "record"})
         if dim in ("time", "prediction_timedelta", "valid_time")
-        else ds.rename_dims({dim: "record"})
+        else ds.rename_dims({dim: "record"} if dim != "record" else {})
     )
     ds = ds.drop_vars(["time", "prediction_timedelta", "valid_time", "record"], errors="ignore")
     labels = xr.Coordinates.from_pandas_multiindex(pairs, "record")

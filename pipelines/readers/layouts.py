@@ -52,7 +52,7 @@ def forecast_like(path: str | Path, *, layout: str = "sciml") -> xr.Dataset:
 
 
 def observations_like(path: str | Path) -> xr.Dataset:
-    """Write a NetCDF file of observations valid at the times of `truth`, dims (time, station) [degC]; returns it in K."""
+    """Write a NetCDF file of observations at the valid times of `truth`, (time, station) [degC]; returns it in K."""
     times = START + (np.arange(0, 48, 6) * 3600).astype("timedelta64[s]")
     kelvin = 281.0 + 0.1 * np.arange(times.size)[:, None] + np.arange(2)[None, :]
     coords = {"time": times, "station": np.array([1, 2])}
@@ -99,7 +99,7 @@ def _cfgrib_one_run(path: Path) -> xr.Dataset:
 
 
 def _cds(path: Path) -> xr.Dataset:
-    """New Climate Data Store: forecast_reference_time, forecast_period as a number of hours, expver, longitude below zero allowed."""
+    """New Climate Data Store: forecast_reference_time, forecast_period in hours, expver, longitude below zero."""
     ds = truth(grid=True)
     raw = ds.rename(
         {"2m_temperature": "t2m", "prediction_timedelta": "forecast_period", "time": "forecast_reference_time"}
@@ -128,7 +128,7 @@ def _climpred(path: Path) -> xr.Dataset:
 
 
 def _verif(path: Path) -> xr.Dataset:
-    """Verif: time in seconds since 1970 and leadtime in hours without units, location, fcst beside obs, degC in the global attribute."""
+    """Verif: seconds since 1970 and hours, both without units; fcst beside obs; the unit is a global attribute."""
     ds = truth(grid=False)
     celsius = ds["2m_temperature"].values.astype(np.float64) - 273.15
     raw = xr.Dataset(

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 
 # Spellings are compared exactly first ("T" of WRF is not "t" of ECMWF), then, from three letters on, without case.
 VARIABLES: dict[str, str] = {
-    "2m_temperature": "t2m 2t T2 T2M tas TMP_2maboveground TMP_P0_L103_GLL0 TMP_GDS0_HTGL air_temperature_2m temperature_2m "
+    "2m_temperature": "t2m 2t T2 T2M tas TMP_2maboveground TMP_P0_L103_GLL0 TMP_GDS0_HTGL air_temperature_2m "
+    "temperature_2m "
     "t_2m tmp2m temp2m TREFHT VAR_2T 2m_air_temperature air_temperature_at_2m TMP2m 2_metre_temperature tsair",
-    "2m_dewpoint_temperature": "d2m 2d DPT_2maboveground DPT_P0_L103_GLL0 VAR_2D dewpoint_2m dew_point_2m td2m TD2 tdps",
+    "2m_dewpoint_temperature": "d2m 2d DPT_2maboveground DPT_P0_L103_GLL0 VAR_2D dewpoint_2m dew_point_2m td2m TD2 "
+    "tdps",
     "2m_relative_humidity": "r2 2r rh2m RH_2maboveground RH_P0_L103_GLL0 hurs RH2 relative_humidity_2m rhum_2m",
     "2m_specific_humidity": "sh2 2sh q2m Q2 SPFH_2maboveground SPFH_P0_L103_GLL0 huss Q2m",
     "minimum_2m_relative_humidity": "r2_min rh2m_min",
@@ -40,7 +42,8 @@ VARIABLES: dict[str, str] = {
     "100m_u_component_of_wind": "u100 100u UGRD_100maboveground",
     "100m_v_component_of_wind": "v100 100v VGRD_100maboveground",
     "100m_wind_speed": "si100 100si ws100 wind_speed_100m",
-    "mean_sea_level_pressure": "msl mslp MSLMA PRMSL_meansealevel PRMSL_P0_L101_GLL0 MSLET_meansealevel psl prmsl pmsl slp "
+    "mean_sea_level_pressure": "msl mslp MSLMA PRMSL_meansealevel PRMSL_P0_L101_GLL0 MSLET_meansealevel psl prmsl "
+    "pmsl slp "
     "VAR_MSL mean_sea_level_press air_pressure_at_mean_sea_level",
     "surface_pressure": "sp PSFC PRES_surface PRES_P0_L1_GLL0 PRESsfc VAR_SP surface_air_pressure psurf",
     "total_precipitation": "tp APCP_surface APCP_P8_L1_GLL0_acc APCPsfc total_precip precip_total RAINTOT VAR_TP",
@@ -52,7 +55,8 @@ VARIABLES: dict[str, str] = {
     "snow_depth": "sd",
     "surface_solar_radiation_downwards": "ssrd GHI global_radiation swdown SWDOWN DSWRF_surface rsds DSWRFsfc "
     "surface_downwelling_shortwave_flux_in_air surface_downwelling_shortwave_flux shortwave_radiation",
-    "surface_thermal_radiation_downwards": "strd GLW DLWRF_surface rlds surface_downwelling_longwave_flux_in_air DLWRFsfc",
+    "surface_thermal_radiation_downwards": "strd GLW DLWRF_surface rlds surface_downwelling_longwave_flux_in_air "
+    "DLWRFsfc",
     "surface_net_solar_radiation": "ssr",
     "surface_net_thermal_radiation": "str",
     "toa_incident_solar_radiation": "tisr",
@@ -85,14 +89,17 @@ VARIABLES: dict[str, str] = {
     "specific_cloud_liquid_water_content": "clwc",
     "soil_temperature_level_1": "stl1",
     "volumetric_soil_water_layer_1": "swvl1",
-    "particulate_matter_10um": "pm10 PM10 10PM PM10_ugm3 mass_concentration_of_pm10_ambient_aerosol_in_air 미세먼지 미세먼지(PM10)",
-    "particulate_matter_2.5um": "pm2p5 pm2_5 pm2.5 PM2.5 PM25 pm25 25PM mass_concentration_of_pm2p5_ambient_aerosol_in_air "
+    "particulate_matter_10um": "pm10 PM10 10PM PM10_ugm3 mass_concentration_of_pm10_ambient_aerosol_in_air 미세먼지 "
+    "미세먼지(PM10)",
+    "particulate_matter_2.5um": "pm2p5 pm2_5 pm2.5 PM2.5 PM25 pm25 25PM "
+    "mass_concentration_of_pm2p5_ambient_aerosol_in_air "
     "초미세먼지 초미세먼지(PM2.5)",
 }
 
 # Column headers of station tables, where "temperature" can only be the one of the thermometer screen.
 STATION_VARIABLES: dict[str, str] = {
-    "2m_temperature": "temperature temp ta tair air_temperature airtemp tmpf tmpc temp_c temp_f tmp t 기온 1시간기온 현재기온",
+    "2m_temperature": "temperature temp ta tair air_temperature airtemp tmpf tmpc temp_c temp_f tmp t 기온 1시간기온 "
+    "현재기온",
     "2m_dewpoint_temperature": "dewpoint dew_point td dwpf dwpc dwpt dewp 이슬점온도 이슬점",
     "2m_relative_humidity": "relative_humidity rh hm humidity relh rhum hum 습도 상대습도",
     "10m_wind_speed": "wind_speed windspeed ws wspd ff sknt wind_kt 풍속 wnd_spd",
@@ -127,30 +134,74 @@ UNITS_IN_NAME: dict[str, str] = {
 }
 
 # Column headers of station tables that hold the valid time, best claim first; dates and hours may stand in two columns.
-TIME_COLUMNS = (
-    "valid_time datetime date_time timestamp obs_time observation_time 일시 관측시각 관측일시 측정일시 tm valid time_utc utc "
-    "time date 날짜 일자 day 측정일"
-).split()
-DAY_COLUMNS = "date day 날짜 일자 관측일 측정일".split()
-HOUR_COLUMNS = "time hour hr 시간 시각 시 hh".split()
+TIME_COLUMNS = [
+    "valid_time",
+    "datetime",
+    "date_time",
+    "timestamp",
+    "obs_time",
+    "observation_time",
+    "일시",
+    "관측시각",
+    "관측일시",
+    "측정일시",
+    "tm",
+    "valid",
+    "time_utc",
+    "utc",
+    "time",
+    "date",
+    "날짜",
+    "일자",
+    "day",
+    "측정일",
+]
+DAY_COLUMNS = ["date", "day", "날짜", "일자", "관측일", "측정일"]
+HOUR_COLUMNS = ["time", "hour", "hr", "시간", "시각", "시", "hh"]
 
-ISSUE_TIME = (
-    "forecast_reference_time reftime ref_time init init_time inittime initial_time initialization_time initialisation_time "
-    "init_date run run_time runtime run_date issue issue_time issued issued_at base_time basetime analysis_time "
-    "reference_time model_run initial_time0_hours initial_time0 cycle"
-).split()
-VALID_TIME = "valid_time valid validtime time_valid verification_time target_time".split()
-ANY_TIME = "time date datetime timestamp t_axis".split()
+ISSUE_TIME = [
+    "forecast_reference_time",
+    "reftime",
+    "ref_time",
+    "init",
+    "init_time",
+    "inittime",
+    "initial_time",
+    "initialization_time",
+    "initialisation_time",
+    "init_date",
+    "run",
+    "run_time",
+    "runtime",
+    "run_date",
+    "issue",
+    "issue_time",
+    "issued",
+    "issued_at",
+    "base_time",
+    "basetime",
+    "analysis_time",
+    "reference_time",
+    "model_run",
+    "initial_time0_hours",
+    "initial_time0",
+    "cycle",
+]
+VALID_TIME = ["valid_time", "valid", "validtime", "time_valid", "verification_time", "target_time"]
+ANY_TIME = ["time", "date", "datetime", "timestamp", "t_axis"]
 COORDINATES: dict[str, str] = {
-    "prediction_timedelta": "step forecast_period lead lead_time leadtime fhr fxx hors horizon forecast_hour forecast_hours "
+    "prediction_timedelta": "step forecast_period lead lead_time leadtime fhr fxx hors horizon forecast_hour "
+    "forecast_hours "
     "forecast_time0 forecast_time1 lead_hours lead_hour forecast_lead_time fcst_hour tau",
     "number": "member ensemble realization realisation ensemble_member ens ensemble0 ens_member members",
-    "station": "station_id stationid stations site site_id location location_id wmo_id wmo stn stnid stn_id station_index "
+    "station": "station_id stationid stations site site_id location location_id wmo_id wmo stn stnid stn_id "
+    "station_index "
     "station_name point site_name loc farm obs_station 지점 지점명 지점번호 측정소 측정소명",
     "level": "isobaricInhPa isobaricInPa pressure_level plev lv_ISBL0 lv_ISBL1 isobaric pressure_levels levelist",
     "latitude": "lat XLAT XLAT_M lat_0 gridlat_0 nav_lat g0_lat_0 lats y_lat 위도",
     "longitude": "lon long XLONG XLONG_M lon_0 gridlon_0 nav_lon g0_lon_1 lons lng x_lon 경도",
-    "altitude": "elevation elev alt height DEM dem station_elevation station_height station_altitude surface_altitude orography "
+    "altitude": "elevation elev alt height DEM dem station_elevation station_height station_altitude surface_altitude "
+    "orography "
     "orog HGT HGT_surface HGT_P0_L1_GLL0 topography elevation_m 고도 표고 해발고도",
 }
 _STANDARD = {
@@ -180,8 +231,11 @@ _EXACT, _FOLDED = _lookup(VARIABLES)
 _STATION_EXACT, _ = _lookup(STATION_VARIABLES)
 _STATION_FOLDED = {_fold(alias): house for alias, house in _STATION_EXACT.items()}
 _COORDINATE, _COORDINATE_FOLDED = _lookup(COORDINATES)
-_TIME_ROLE = {_fold(name): role for role, names in
-              (("issue", ISSUE_TIME), ("valid", VALID_TIME), ("any", ANY_TIME)) for name in names}  # fmt: skip
+_TIME_ROLE = {
+    _fold(name): role
+    for role, names in (("issue", ISSUE_TIME), ("valid", VALID_TIME), ("any", ANY_TIME))
+    for name in names
+}
 
 
 def house_name(name: str, attrs: Mapping[str, object] | None = None, *, station_table: bool = False) -> str:
@@ -211,7 +265,8 @@ def house_name(name: str, attrs: Mapping[str, object] | None = None, *, station_
 
 
 def coordinate_name(name: str, attrs: Mapping[str, object] | None = None) -> str | None:
-    """House name of a coordinate other than the times, or None; the CF standard name and the units of degrees count too."""
+    """House name of a coordinate other than the times, or None; the CF standard name and the units of degrees count "
+    "too."""
     attrs = attrs or {}
     standard = str(attrs.get("standard_name", ""))
     units = str(attrs.get("units", ""))

@@ -123,7 +123,8 @@ def _groups_hint(path: Path, kind: str) -> str:
     except files.ENGINE_ERRORS:
         groups = []
     if groups:
-        return f"its data lie in groups ({', '.join(groups[:8])}): copy one out with `ncks -G : -g {groups[0]} in.nc out.nc`"
+        listed = ", ".join(groups[:8])
+        return f"its data lie in groups ({listed}): copy one out with `ncks -G : -g {groups[0]} in.nc out.nc`"
     return "check how it was written"
 
 
@@ -142,7 +143,7 @@ def _mask_fill(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
         if bad.any():
             example = float(values[bad].ravel()[0])
             notes.append(
-                f"{variable.attrs['original_name']!r}: {int(bad.sum())} values such as {example:g} are taken as missing"
+                f"{variable.attrs['original_name']!r}: {int(bad.sum())} values like {example:g} are taken as missing"
             )
             ds[name] = variable.where(~bad)
             ds[name].attrs.update(variable.attrs)

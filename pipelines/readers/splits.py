@@ -82,7 +82,7 @@ def time_blocks(
         if block.size == 0:
             raise DataError(
                 f"{times.size} times from {_text(times[0])} to {_text(times[-1])} leave the {name} block empty",
-                hint=f"give a longer record, other fractions than {tuple(fractions)}, or a smaller gap than {_span(gap)}",
+                hint=f"give a longer record, other fractions than {tuple(fractions)}, or a gap below {_span(gap)}",
             )
     return Blocks(train, validation, test, times, kept_train + kept_validation)
 

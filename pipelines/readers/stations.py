@@ -1,4 +1,4 @@
-"""Station observations by valid time, [time, station], from a table or a NetCDF file, under house names and in house units.
+"""Station observations by valid time, [time, station], from a table or NetCDF, under house names and in house units.
 
 Convention: valid times in UTC; units come from the caller, the header ("기온(°C)", "t2m [degC]") or the attributes, in
 this order; where none is stated the numbers stay as they are and `original_units` is "".
@@ -109,8 +109,10 @@ def _observed(ds: xr.Dataset, path: Path, times: pd.DatetimeIndex, notes: list[s
         fields[original] = values.reshape(values.shape[0], -1)
         stated[original] = coordinates.text_attr(ds[name], "units")
     if not fields:
-        raise DataError(f"{path} holds no observations by time (and station); dimensions: {dict(ds.sizes)}",
-                        hint="pick stations out of gridded data first")  # fmt: skip
+        raise DataError(
+            f"{path} holds no observations by time (and station); dimensions: {dict(ds.sizes)}",
+            hint="pick stations out of gridded data first",
+        )
     labels = [SINGLE]
     if "station" in ds.dims:
         labels = (
@@ -140,7 +142,7 @@ def _shifted(times: pd.DatetimeIndex, zone: str | None, stamped: str) -> pd.Date
 
 
 def _verif_observations(ds: xr.Dataset, path: Path) -> xr.Dataset:
-    """`obs` [issue, lead, station] of a Verif file by valid time: every pair of one valid time carries the same observation."""
+    """`obs` [issue, lead, station] of a Verif file by valid time: pairs of one valid time carry one observation."""
     if "obs" not in ds.data_vars:
         raise DataError(
             f"{path} is a forecast (it has lead times), not observations",

@@ -95,7 +95,7 @@ def nwp_and_observations(
 
 
 def write_kd_files(folder: str | Path, **options) -> tuple[Path, Path]:
-    """Write nwp.nc and obs.nc of `nwp_and_observations(**options)` into `folder` (made if needed); returns their paths."""
+    """Write nwp.nc and obs.nc of `nwp_and_observations(**options)` into `folder`; returns their paths."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     nwp, obs = nwp_and_observations(**options)
@@ -133,8 +133,13 @@ def _places(stations: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
             (f"Station{i + 1}", (rng.uniform(35.0, 38.0), rng.uniform(126.5, 129.0), rng.uniform(15.0, 260.0)))
         )
     latitude, longitude, altitude = (np.round([place[i] for _, place in known], 2) for i in range(3))
-    return {"name": np.array([name for name, _ in known]), "latitude": latitude, "longitude": longitude, "altitude": altitude,
-            "above": rng.normal(90.0, 110.0, stations)}  # fmt: skip
+    return {
+        "name": np.array([name for name, _ in known]),
+        "latitude": latitude,
+        "longitude": longitude,
+        "altitude": altitude,
+        "above": rng.normal(90.0, 110.0, stations),
+    }
 
 
 def _red_noise(steps: int, columns: int, deviation: float, memory_steps: float, rng: np.random.Generator) -> np.ndarray:
@@ -148,7 +153,7 @@ def _red_noise(steps: int, columns: int, deviation: float, memory_steps: float, 
 
 
 def _temperature(hours: np.ndarray, places: dict, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """True 2 m temperature on the clock `hours`: climate and anomaly [t, station], common part of the anomaly [t, 1]."""
+    """True 2 m temperature at `hours`: climate and anomaly [t, station], common part of the anomaly [t, 1]."""
     tick_days = (hours[1] - hours[0]) / 24.0
     year = 2.0 * np.pi * hours[:, None] / (365.25 * 24.0)
     coldest = 2.0 * np.pi * 20.0 / 365.25  # 20 January
@@ -163,7 +168,7 @@ def _temperature(hours: np.ndarray, places: dict, rng: np.random.Generator) -> d
 
 
 def _error(issues: int, leads_hours: Sequence[int], columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Forecast error of unit size at 24 h, [issue, lead, column]: a walk along the lead, so that a run stays consistent."""
+    """Forecast error of unit size at 24 h, [issue, lead, column]: a walk along the lead keeps a run consistent."""
     variance = np.maximum(np.asarray(leads_hours) / 24.0, 0.05) ** 1.5
     steps = np.sqrt(np.diff(variance, prepend=0.0))
     return np.cumsum(rng.normal(size=(issues, len(variance), columns)) * steps[:, None], axis=1)
@@ -188,7 +193,7 @@ def _forecast(
 def _wind(
     hours, issues, leads_hours, members: int, stations: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Observed [t, station] and forecast [issue, lead, (member,) station] 10 m wind speed, log-normal, median near 2.7 m s-1."""
+    """Observed [t, station] and forecast [issue, lead, (member,) station] 10 m wind speed, log-normal [m s-1]."""
     tick_days = (hours[1] - hours[0]) / 24.0
     exposure = rng.uniform(-0.3, 0.3, stations)
     common = _red_noise(hours.size, 1, 0.38, 1.2 / tick_days, rng)
@@ -206,9 +211,11 @@ def _wind(
 def _forecast_dataset(fields: dict, origin, issues, leads_hours, members: int, places: dict) -> xr.Dataset:
     dims = ("time", "prediction_timedelta", *(("number",) if members else ()), "station")
     leads = (np.asarray(leads_hours) * 3600).astype("timedelta64[s]").astype("timedelta64[ns]")
-    coords = {"time": ("time", origin + issues.astype("timedelta64[h]"), {"standard_name": "forecast_reference_time"}),
-              "prediction_timedelta": ("prediction_timedelta", leads, {"standard_name": "forecast_period"}),
-              **_station_coords(places)}  # fmt: skip
+    coords = {
+        "time": ("time", origin + issues.astype("timedelta64[h]"), {"standard_name": "forecast_reference_time"}),
+        "prediction_timedelta": ("prediction_timedelta", leads, {"standard_name": "forecast_period"}),
+        **_station_coords(places),
+    }
     if members:
         coords["number"] = ("number", np.arange(members), {"standard_name": "realization"})
     ds = xr.Dataset({k: (dims, v.astype(np.float32), _attrs(k)) for k, v in fields.items()}, coords)
@@ -229,17 +236,25 @@ def _observation_dataset(
         **_station_coords(places),
     }
     ds = xr.Dataset(variables, coords)
-    return ds.assign_attrs(Conventions="CF-1.11", title="synthetic station observations", source="sciml synthetic weather",
-                           featureType="timeSeries")  # fmt: skip
+    return ds.assign_attrs(
+        Conventions="CF-1.11",
+        title="synthetic station observations",
+        source="sciml synthetic weather",
+        featureType="timeSeries",
+    )
 
 
 def _station_coords(places: dict) -> dict:
-    return {"station": ("station", places["name"], {"cf_role": "timeseries_id", "long_name": "station name"}),
-            "latitude": ("station", places["latitude"], {"units": "degrees_north", "standard_name": "latitude"}),
-            "longitude": ("station", places["longitude"], {"units": "degrees_east", "standard_name": "longitude"}),
-            "altitude": ("station", places["altitude"], {"units": "m", "standard_name": "surface_altitude"})}  # fmt: skip
+    return {
+        "station": ("station", places["name"], {"cf_role": "timeseries_id", "long_name": "station name"}),
+        "latitude": ("station", places["latitude"], {"units": "degrees_north", "standard_name": "latitude"}),
+        "longitude": ("station", places["longitude"], {"units": "degrees_east", "standard_name": "longitude"}),
+        "altitude": ("station", places["altitude"], {"units": "m", "standard_name": "surface_altitude"}),
+    }
 
 
 def _attrs(name: str) -> dict[str, str]:
-    return {"2m_temperature": {"units": "K", "standard_name": "air_temperature", "long_name": "2 metre temperature"},
-            "10m_wind_speed": {"units": "m s-1", "standard_name": "wind_speed", "long_name": "10 metre wind speed"}}[name]  # fmt: skip
+    return {
+        "2m_temperature": {"units": "K", "standard_name": "air_temperature", "long_name": "2 metre temperature"},
+        "10m_wind_speed": {"units": "m s-1", "standard_name": "wind_speed", "long_name": "10 metre wind speed"},
+    }[name]

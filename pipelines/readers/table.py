@@ -226,8 +226,10 @@ def _typed(cells: pd.Series, decimal_comma: bool, notes: list[str]) -> pd.Series
     # float() would also take "1_000" and "0x1F"; numbers with a leading zero are identifiers or dates.
     numeric = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").to_numpy(dtype=bool, na_value=False)
     padded = texts.str.fullmatch(r"0\d+").to_numpy(dtype=bool, na_value=False)
-    if missing.all() or padded.any() or not (numeric | missing | trace).all() or not numeric.any():
-        return cells.mask(missing, np.nan) if missing.any() and not missing.all() else cells.mask(missing, np.nan)
+    if missing.all():
+        return pd.Series(np.nan, index=cells.index, name=cells.name)
+    if padded.any() or not (numeric | missing | trace).all() or not numeric.any():
+        return cells.mask(missing, np.nan)
     values = pd.to_numeric(texts.where(numeric), errors="coerce").astype(float)
     values = values.where(np.isfinite(values))
     if trace.any():
@@ -236,7 +238,7 @@ def _typed(cells: pd.Series, decimal_comma: bool, notes: list[str]) -> pd.Series
     stand_in = values.isin(MISSING_NUMBERS)
     if stand_in.any():
         notes.append(
-            f"column {cells.name!r}: {int(stand_in.sum())} values such as {values[stand_in].iloc[0]:g} are taken as missing"
+            f"column {cells.name!r}: {int(stand_in.sum())} values like {values[stand_in].iloc[0]:g} count as missing"
         )
         values = values.mask(stand_in)
     whole = (

@@ -86,10 +86,10 @@ def _offsets(values: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
             return values.astype(np.int64) * (scale // 1000), np.zeros(values.shape, bool)
         return values.astype(np.int64) // (1000 // scale), np.zeros(values.shape, bool)
     numbers = values.astype(np.float64)
-    missing = ~np.isfinite(numbers) | (np.abs(numbers) * (scale / 1000) > 9e18)
+    missing = ~np.isfinite(numbers) | (np.abs(numbers) >= 9e18)  # fill values
     # Float days carry about a microsecond of rounding, float32 hours more: whole milliseconds are meant.
     milliseconds = np.rint(np.where(missing, 0.0, numbers) * (scale / 10**6))
-    return milliseconds.astype(np.int64) * 1000, missing
+    return np.clip(milliseconds, -9e15, 9e15).astype(np.int64) * 1000, missing
 
 
 def _bounded(start: np.datetime64, offsets: np.ndarray, missing: np.ndarray, where: str) -> np.ndarray:

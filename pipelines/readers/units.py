@@ -73,7 +73,8 @@ UNITS: dict[str, tuple[str, float, float]] = {
 
 _SPELLINGS = {
     "K": "kelvin kelvins degK deg_K degreeK degree_kelvin degrees_kelvin °K",
-    "degC": "C °C ℃ oC degc deg_C degreeC degree_C degrees_C degreesC celsius degree_celsius degrees_celsius deg_celsius",
+    "degC": "C °C ℃ oC degc deg_C degreeC degree_C degrees_C degreesC celsius degree_celsius degrees_celsius "
+    "deg_celsius",
     "degF": "F °F ℉ oF degf deg_F degreeF degree_F degrees_F fahrenheit degree_fahrenheit degrees_fahrenheit",
     "Pa": "pascal pascals",
     "hPa": "hpa mb mbar millibar millibars hectopascal hectopascals",
@@ -103,7 +104,8 @@ _SPELLINGS = {
     "m2 s-2": "J_kg-1_geopotential",
     "gpm": "geopotential_meter geopotential_meters gp_m",
     "ug m-3": "µg_m-3 μg_m-3 mcg_m-3 microgram_m-3 ㎍_m-3 ug_㎥-1 µg_㎥-1 μg_㎥-1 ㎍_㎥-1",
-    "degrees": "deg ° degree degrees_true degree_true degrees_north degrees_east degree_north degree_east deg_true degT",
+    "degrees": "deg ° degree degrees_true degree_true degrees_north degrees_east degree_north degree_east deg_true "
+    "degT",
     "rad": "radian radians",
     "s": "sec secs second seconds",
     "minutes": "min mins minute m_time",
@@ -137,7 +139,8 @@ _HOUSE: dict[str, str] = {
         "boundary_layer_height geopotential_height visibility evaporation runoff",
         "kg m-2 s-1": "precipitation_rate mean_total_precipitation_rate",
         "J m-2": "surface_solar_radiation_downwards surface_thermal_radiation_downwards surface_net_solar_radiation "
-        "surface_net_thermal_radiation surface_latent_heat_flux surface_sensible_heat_flux toa_incident_solar_radiation",
+        "surface_net_thermal_radiation surface_latent_heat_flux surface_sensible_heat_flux "
+        "toa_incident_solar_radiation",
         "%": "2m_relative_humidity relative_humidity minimum_2m_relative_humidity maximum_2m_relative_humidity "
         "precipitation_probability",
         "kg kg-1": "specific_humidity 2m_specific_humidity specific_cloud_ice_water_content "
@@ -157,7 +160,7 @@ _HOUSE: dict[str, str] = {
 
 def canonical(spelling: str) -> str | None:
     """The house spelling of a unit, or None for an unknown one; "" (not stated) is unknown."""
-    text = unicodedata.normalize("NFC", str(spelling)).strip().strip("[]").strip()
+    text = unicodedata.normalize("NFC", str(spelling or "")).strip().strip("[]").strip()
     if not text:
         return None
     for candidate in (text, _exponents(text)):
@@ -213,10 +216,10 @@ def convert(values, from_units: str, to_units: str):
     scale, offset = factors
     if scale == 1.0 and offset == 0.0:
         return values
-    dtype = getattr(values, "dtype", np.dtype(float))
-    wide = values * 1.0 if dtype.kind != "f" else values.astype(np.float64)
-    converted = wide * scale + offset
-    return converted.astype(dtype) if dtype.kind == "f" and hasattr(converted, "astype") else converted
+    if not hasattr(values, "dtype"):
+        return np.asarray(values, dtype=np.float64)[()] * scale + offset
+    converted = values.astype(np.float64) * scale + offset
+    return converted.astype(values.dtype) if values.dtype.kind == "f" else converted
 
 
 def _factors(from_units: str, to_units: str) -> tuple[float, float] | None:
@@ -250,5 +253,6 @@ def _way_out(from_units: str, to_units: str) -> str:
         return suggest(str(unknown), UNITS)
     kinds = {UNITS[canonical(from_units)][0], UNITS[canonical(to_units)][0]}
     if kinds == {"energy", "energy flux"}:
-        return "an accumulated energy becomes a mean flux after differencing in lead time and division by the seconds between"
+        return "an accumulated energy becomes a mean flux after differencing in lead time and division by the seconds "
+        "between"
     return "check which of the two is the unit of the data"

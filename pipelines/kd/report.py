@@ -1,0 +1,383 @@
+"""The page of a `kd fit` run: verdict, learning curves, scores, comparison, data and settings in one HTML file.
+
+Convention: report/index.html holds its pictures itself and asks the network for nothing; the same pictures lie beside it
+as PNG. Everything on the page is read from the run folder, so that it can be drawn again at any time.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from sciml.pipelines.checkpoint import write_atomic
+from sciml.pipelines.errors import DataError
+from sciml.pipelines.run import Run, find_runs
+
+from .summary import (
+    comparison_lines,
+    control_sentence,
+    cost_sentence,
+    lead_rows,
+    number,
+    pretraining_epochs,
+    race_sentence,
+    readable_unit,
+    reference_name,
+    score_rows,
+    soft_target_sentence,
+    station_names,
+    with_spread,
+)
+
+DPI = 180  # twice the page's 900 px, for fine screens and print
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #667; --line: #d9d9df; --row: #eef4fa; --good: #00795a;
+  --bad: #b34700; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6ea; --paper: #17181b; --soft: #a3a5b0; --line: #3a3c44;
+  --row: #22303d; --good: #3cc79c; --bad: #ff9d5c; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 900px;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin-bottom: .3rem; }
+h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
+.verdict { border-left: 5px solid var(--bad); padding: .4rem 1rem; margin: 1rem 0; font-size: 1.08rem; }
+.verdict.helped { border-color: var(--good); }
+.sub, figcaption, caption, .note { color: var(--soft); font-size: .9rem; }
+figure { margin: 1.2rem 0; }
+figure img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .8rem 0; font-size: .93rem; }
+caption { text-align: left; padding-bottom: .3rem; }
+th, td { padding: .25rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
+thead th { border-bottom: 2px solid var(--line); }
+tbody th { font-weight: normal; }
+tr.student { background: var(--row); }
+tr.student th { font-weight: 600; }
+pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 4px; padding: .7rem; font-size: .85rem; }
+code { font-size: .92em; overflow-wrap: anywhere; }
+summary { cursor: pointer; }
+@media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
+"""
+
+
+def redraw(model: Path) -> Path:
+    """Draw the page of a run again; `model` is a run folder, or a folder of runs, of which the newest finished one is taken.
+
+    Raises DataError if there is no finished run.
+    """
+    model = Path(model)
+    if not model.exists():
+        raise DataError(f"{model}: no such run", hint="make one: sciml kd fit --teacher nwp.nc")
+    here = [model] if (model / "results.json").is_file() else []
+    runs = here or [run.path for run in find_runs(model) if (run.path / "results.json").is_file()]
+    if not runs:
+        raise DataError(
+            f"{model}: no results.json here or in a run below: a report needs a finished run, not an exported model",
+            hint=f"finish it: sciml kd fit --resume {model}"
+            if (model / "status.json").is_file()
+            else "sciml runs list",
+        )
+    folder = max(runs, key=lambda path: path.name)
+    results = Run(folder).read_json("results.json")
+    if not isinstance(results, dict) or not {"scores", "curves", "data"} <= results.keys():
+        raise DataError(f"{folder / 'results.json'}: not the results of a `kd fit` run")
+    return write_report(folder, results)
+
+
+def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
+    """Write report/index.html and its pictures into the run folder; returns the page."""
+    target = Path(folder) / "report"
+    target.mkdir(parents=True, exist_ok=True)
+    pictures = _pictures(results)
+    for name, data in pictures.items():
+        write_atomic(target / f"{name}.png", data)
+    page = target / "index.html"
+    write_atomic(page, _page(Path(folder), results, pictures).encode())
+    return page
+
+
+def _pictures(results: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG files by name."""
+    from .figures import draw_all
+
+    made = {}
+    for name, figure in draw_all(results).items():
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "sciml"})
+        made[name] = file.getvalue()
+    return made
+
+
+def _page(folder: Path, results: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    title = _title(results)
+    parts = [
+        _head(results, title),
+        _picture(
+            pictures,
+            "training_curves",
+            "RMSE against epoch, student alone and with the teacher",
+            _curves_caption(results),
+        ),
+        _scores(results, pictures),
+        _comparison(results, pictures),
+        _picture(pictures, "example_series", "observed and forecast values over time", _example_caption(results)),
+        _data(folder, results),
+        _settings(folder),
+    ]
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{''.join(parts)}</main>\n</body>\n</html>\n"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sections
+# ---------------------------------------------------------------------------------------------------------------------
+def _title(results: Mapping[str, Any]) -> str:
+    names = [target["name"].replace("_", " ") for target in results["targets"]]
+    what = ", ".join(names) if len(names) <= 4 else f"{len(names)} variables"
+    return f"Distillation of {what}, {station_names(results)}"
+
+
+def _head(results: Mapping[str, Any], title: str) -> str:
+    leads = results["lead_hours"]
+    span = f"lead {leads[0]:g} h" if len(leads) == 1 else f"{len(leads)} leads, {leads[0]:g} to {leads[-1]:g} h"
+    sees = "its input at prediction time is past observations and the fresh forecast"
+    if results["mode"] != "residual":
+        sees = "its input at prediction time is past observations only"
+    about = (
+        f"Student {results['student']['kind']}, schedule {results['schedule']}, {results['mode']} mode ({sees}); {span}; "
+        f"{len(results['seeds'])} seed{'s' if len(results['seeds']) > 1 else ''}, {results['epochs']} epochs over the observations."
+    )
+    verdict, *others = comparison_lines(results)
+    helped = ((results.get("comparison") or {}).get("verdict") or {}).get("helped")
+    page = f'<h1>{escape(title)}</h1>\n<p class="sub">{escape(about)}</p>\n'
+    page += f'<p class="verdict{" helped" if helped else ""}"><strong>{escape(verdict)}</strong></p>\n'
+    if results["data"]["self_taught"]:
+        page += _note(
+            "No observations were given: the teacher's shortest lead stands in their place, so every error below is a distance from the teacher."
+        )
+    if results["mode"] == "residual" and helped is not None:
+        page += _note(
+            "The taught student sees the fresh forecast and the student alone does not: hold it against raw NWP and linear MOS "
+            "as well, which see the forecast too."
+        )
+    return page + "".join(_note(line) for line in others if line.startswith("Lowest"))
+
+
+def _curves_caption(results: Mapping[str, Any]) -> str:
+    before = pretraining_epochs(results)
+    text = f"Learning curves. RMSE against {reference_name(results)}, on the training block (left) and the held-out validation block (right)"
+    if len(results["seeds"]) > 1:
+        text += f"; lines are means over {len(results['seeds'])} seeds, bands reach from the lowest to the highest seed, and thin lines are single seeds"
+    text += ". Epoch 0 is the student before its first pass over the observations"
+    if before:
+        span = f"{before[0]}" if before[0] == before[-1] else f"{before[0]} to {before[-1]}"
+        text += f"; the distilled student has then seen {span} epoch{'s' if before[-1] > 1 else ''} of pre-training on the teacher's record, which this axis does not count"
+    text += (
+        ". Dashed: the goal, which the stronger of the students without a teacher sets by its training RMSE after the last epoch (left) and by its "
+        "best validation RMSE (right), averaged over seeds. Dots mark the epochs at which each student meets it. Lines that end early were stopped early."
+    )
+    return text
+
+
+def _scores(results: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    unit, rows = readable_unit(results["unit"]), score_rows(results)
+    crps = any(row["crps"] is not None for row in rows)
+    head = [
+        "method",
+        f"RMSE [{unit}]",
+        f"MAE [{unit}]",
+        f"bias [{unit}]",
+        *([f"CRPS [{unit}]"] if crps else []),
+        "skill",
+    ]
+    body = [
+        (
+            row["label"], with_spread(row["rmse"], row["rmse_sd"]), number(row["mae"]), _signed(row["bias"]),
+            *([number(row["crps"])] if crps else []), number(row["skill"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+    kinds = [row["kind"] for row in rows]
+    spread = ", ± one standard deviation over seeds" if any(row["rmse_sd"] is not None for row in rows) else ""
+    note = (
+        f"Against {reference_name(results)} of the test block, every method on the same elements{spread}. bias = mean of forecast - observed; "
+        "skill = 1 - MSE / MSE of climatology. All methods are fitted on the same training observations."
+    )
+    page = "<h2>Scores on held-out data</h2>\n" + _table(head, body, note, kinds)
+    page += _picture(pictures, "scores_by_lead", "held-out RMSE of every method", "")
+    if len(results["lead_hours"]) > 1:
+        leads = [f"{lead:g} h" for lead in results["lead_hours"]]
+        body = [(row["label"], *(number(value) for value in row["rmse"])) for row in lead_rows(results)]
+        page += _table(["method", *leads], body, f"RMSE by lead time [{unit}]", kinds)
+    return page + _by_target(results, kinds)
+
+
+def _by_target(results: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    if len(results["targets"]) < 2:
+        return ""
+    page = ""
+    for target in results["targets"]:
+        unit = readable_unit(target["units"])
+        found = [(row, row["by_target"].get(target["name"]) or {}) for row in score_rows_by_target(results)]
+        body = [
+            (row["label"], number(own.get("rmse")), number(own.get("mae")), _signed(own.get("bias")))
+            for row, own in found
+        ]
+        name = target["name"].replace("_", " ")
+        page += _table(
+            ["method", f"RMSE [{unit}]", f"MAE [{unit}]", f"bias [{unit}]"], body, f"{name}, all leads", kinds
+        )
+    if results["unit"] == "standard deviations":
+        page += _note(
+            "The targets have different units: where they are pooled, each error is divided by its target's standard deviation."
+        )
+    return page
+
+
+def score_rows_by_target(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of `score_rows` with by_target: target -> rmse, mae, bias, in the target's own unit."""
+    return [
+        row | {"by_target": raw["by_target"]} for row, raw in zip(score_rows(results), results["scores"], strict=True)
+    ]
+
+
+def _comparison(results: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+    comparison = results.get("comparison") or {}
+    if not comparison:
+        return ""
+    page, unit = "<h2>What the teacher brought</h2>\n", readable_unit(results["unit"])
+    titles = {
+        "train": "To the training RMSE of the student alone",
+        "validation": "To the best validation RMSE of the student alone",
+    }
+    labels = {row["method"]: row["label"] for row in score_rows(results)}
+    for block, title in titles.items():
+        race = comparison.get(block)
+        if not race:
+            continue
+        body = [
+            (
+                f"{entry['seed']}", number(entry["goal"]), labels.get(entry["goal_arm"], entry["goal_arm"]), f"{entry['goal_epoch']}",
+                "not reached" if entry["epoch"] is None else f"{entry['epoch']}", "-" if entry["ratio"] is None else f"{entry['ratio']:.1f}",
+            )
+            for entry in race["seeds"]
+        ]  # fmt: skip
+        head = ["seed", f"goal [{unit}]", "set by", "at its epoch", "distilled at epoch", "ratio of epochs"]
+        page += _table(head, body, f"{title}: {race_sentence(race, results['epochs'])}.")
+    if comparison.get("cost"):
+        page += f"<p>{escape(cost_sentence(comparison['cost']))}</p>\n"
+        page += _picture(
+            pictures,
+            "cost",
+            "training steps and CPU time",
+            "Whole training, mean over seeds. An epoch over the observations is not the whole cost: pre-training passes over the teacher's record.",
+        )
+    if comparison.get("control"):
+        page += f"<p>{escape(control_sentence(results))} A gain that the shuffled teacher gives too does not come from its forecasts.</p>\n"
+    if comparison.get("against_soft_target"):
+        page += _note(soft_target_sentence(results))
+    return page
+
+
+def _example_caption(results: Mapping[str, Any]) -> str:
+    example = results.get("example") or {}
+    if not example:
+        return ""
+    return (
+        f"Station {example['station']}, {example['target'].replace('_', ' ')}, lead {example['lead_hours']:g} h: "
+        "the last forecasts of the test block; students of the first seed."
+    )
+
+
+def _data(folder: Path, results: Mapping[str, Any]) -> str:
+    data = results["data"]
+    inputs = Run(folder).environment().get("inputs", {})
+    files = [
+        (
+            role,
+            data[role],
+            f"{inputs[role]['bytes']:,}" if role in inputs else "-",
+            inputs.get(role, {}).get("sha256", "-")[:16],
+        )
+        for role in ("teacher", "observations")
+        if data.get(role)
+    ]
+    page = "<h2>Data</h2>\n" + _table(["file", "path", "bytes", "SHA-256 begins"], files, "")
+    names = {"train": "training", "validation": "validation", "test": "test", "archive": "teacher's record"}
+    blocks = [
+        (name, (block.get("start") or "-")[:10], (block.get("end") or "-")[:10], f"{block.get('issues', 0):,}")
+        for key, name in names.items()
+        if (block := data["blocks"].get(key))
+    ]
+    page += _table(["block", "first issue time", "last issue time", "issue times"], blocks, "")
+    members = f", {data['members']} members" if data.get("members") else ""
+    said = (
+        f"Past of {data['history']} steps of {data['cadence_hours']:g} h, {data['horizon']} lead{'s' if data['horizon'] > 1 else ''}{members}; "
+        f"{station_names(results, most=12)}; observation operator: {results['operator']}. "
+        f"{data['dropped']:,} issue times were left out because their past or their target is not observed."
+    )
+    if "held_out_elements" in results:
+        said += f" {results['held_out_elements']:,} held-out elements are scored."
+    return page + f"<p>{escape(said)}</p>\n"
+
+
+def _settings(folder: Path) -> str:
+    """How to repeat the run, with the settings and the versions it ran with."""
+    stored, environment = folder / "settings.toml", Run(folder).environment()
+    page = "<h2>Repeat this run</h2>\n"
+    page += f"<pre>sciml kd fit -c {escape(_shell(stored))}</pre>\n"
+    if stored.is_file():
+        page += (
+            f"<details><summary>Settings</summary><pre>{escape(stored.read_text(encoding='utf-8'))}</pre></details>\n"
+        )
+    rows = [(name, value) for name, value in environment.get("versions", {}).items()]
+    rows += [(name, environment[name]) for name in ("commit", "platform", "device", "created") if environment.get(name)]
+    if rows:
+        page += f"<details><summary>Versions and machine</summary>{_table(['name', 'value'], rows, '')}</details>\n"
+    return page
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pieces of HTML; all text is escaped here
+# ---------------------------------------------------------------------------------------------------------------------
+def _table(head: Sequence[str], body: Iterable[Sequence[object]], note: str, kinds: Sequence[str] = ()) -> str:
+    """The first column names the row; rows of kind "student" stand out."""
+    rows = []
+    for place, (name, *cells) in enumerate(body):
+        mark = ' class="student"' if place < len(kinds) and kinds[place] == "student" else ""
+        rows.append(
+            f'<tr{mark}><th scope="row">{escape(str(name))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in cells)}</tr>\n'
+        )
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    caption = f"<caption>{escape(note)}</caption>\n" if note else ""
+    return f'<div class="wide"><table>{caption}<thead><tr>{top}</tr></thead>\n<tbody>\n{"".join(rows)}</tbody></table></div>\n'
+
+
+def _picture(pictures: Mapping[str, bytes], name: str, alternative: str, caption: str) -> str:
+    if name not in pictures:
+        return ""
+    data = base64.b64encode(pictures[name]).decode()
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alternative)}">{below}</figure>\n'
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>\n'
+
+
+def _signed(value: float | None) -> str:
+    said = number(value)
+    return said if said.startswith("-") or not value else f"+{said}"
+
+
+def _shell(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
