@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
-from statistics import fmean, median
+from statistics import fmean, median, mode
 from typing import TYPE_CHECKING, Any
 
 from .summary import (
@@ -176,7 +176,8 @@ def _mark_goal(axis: Axes, race: Mapping[str, Any]) -> None:
     """The goal as a level, and the epochs at which each student meets it as posts below it."""
     goal = fmean(entry["goal"] for entry in race["seeds"])
     axis.axhline(goal, color=BLACK, lw=1, ls="--", zorder=2, label="goal set by the student alone")
-    posts = [(median(entry["goal_epoch"] for entry in race["seeds"]), VERMILLION)]
+    arm = mode(entry["goal_arm"] for entry in race["seeds"])
+    posts = [(median(entry["goal_epoch"] for entry in race["seeds"]), COLOURS.get(arm, VERMILLION))]
     if race["epoch"] is not None:
         posts.append((race["epoch"], BLUE))
     bottom = axis.get_ylim()[0]
@@ -191,14 +192,15 @@ def _mark_goal(axis: Axes, race: Mapping[str, Any]) -> None:
 
 
 def _closer(axis: Axes, results: Mapping[str, Any], key: str, race: Mapping[str, Any]) -> None:
-    """A second look at the goal's surroundings, where they are squeezed by a poor start and the upper right is free."""
+    """A second look at where the taught student meets the goal, if a poor start squeezes it and there is room for it."""
     goal, (low, high) = fmean(entry["goal"] for entry in race["seeds"]), axis.get_ylim()
     taught = [curve for arm in TAUGHT for curve in fit_curves(results, arm, key)]
     drawn = [curve for arm in ("alone", "alone_own", "shuffled") for curve in fit_curves(results, arm, key)] + taught
     beside = [value for curve in drawn for epoch, value in zip(*curve, strict=True) if epoch > 0.3 * results["epochs"]]
     near = [value for _, values in taught for value in values] + [goal]
     squeezed = axis.get_yscale() == "linear" and max(near) - low < 0.3 * (high - low)
-    if not taught or not squeezed or not beside or max(beside) > low + 0.45 * (high - low):
+    already = race["epoch"] == 0
+    if already or not taught or not squeezed or not beside or max(beside) > low + 0.45 * (high - low):
         return
     inset = axis.inset_axes((0.4, 0.53, 0.6, 0.39))
     margin = 0.15 * (max(near) - min(near)) or 0.02 * goal
@@ -280,10 +282,9 @@ def _score_bars(rows: list[Mapping[str, Any]], results: Mapping[str, Any]) -> Fi
         axis.barh(place, row["rmse"], color=_bar_colour(row), height=0.68)
         if spread is not None:
             axis.errorbar(row["rmse"], place, xerr=spread, color=BLACK, lw=1.2, capsize=3)
-        axis.annotate(
-            with_spread(row["rmse"], spread), (row["rmse"] + (spread or 0), place), (5, 0), textcoords="offset points", va="center", fontsize=9,
-            weight="bold" if row["kind"] == "student" else "normal",
-        )  # fmt: skip
+        end, weight = (row["rmse"] + (spread or 0), place), "bold" if row["kind"] == "student" else "normal"
+        said = with_spread(row["rmse"], spread)
+        axis.annotate(said, end, (5, 0), textcoords="offset points", va="center", fontsize=9, weight=weight)
     axis.set_yticks(range(len(rows)), [method_label(row, results) for row in rows])
     for text, row in zip(axis.get_yticklabels(), rows, strict=True):
         text.set_weight("bold" if row["kind"] == "student" else "normal")

@@ -113,6 +113,16 @@ class Planner:
         scale = self.scaling(arm).scale
         return scale if pooled_unit(self.design) else scale / self.design.scaling.scale
 
+    def noise(self, inputs: Inputs) -> float:
+        """Noise on the inputs; by default only for the residual student, and less the more independent cases there are.
+
+        Cases are issue times: stations share the weather. Measured on three records with 8 / sqrt(n), at most 0.6: 177 issues at 25
+        stations 1.47 -> 1.43 K; with 3,112 issues 0.5 would cost 1.36 -> 1.39 K, the 0.14 of the rule next to nothing.
+        """
+        if self.settings.input_noise is not None:
+            return self.settings.input_noise
+        return min(0.6, 8.0 / len(self.design.train) ** 0.5) if inputs.anchored else 0.0
+
     def stages(self, arm: str) -> tuple[Stage, ...]:
         """The phases of an arm's training."""
         settings, inputs = self.settings, self.inputs(arm)
@@ -125,7 +135,8 @@ class Planner:
             train = self.windows("train", "observed", inputs, arm == "alone_own", shuffled)
         patience = None if arm in STANDALONE else settings.patience
         record = self.windows("archive", "record", inputs, False, shuffled) if schedule in ("archive", "joint") else None
-        fit = Stage("fit", schedule, train, settings.epochs, patience, record if schedule == "joint" else None)
+        noise = self.noise(inputs)
+        fit = Stage("fit", schedule, train, settings.epochs, patience, record if schedule == "joint" else None, noise)
         if schedule != "archive" or not len(record):
             return (fit,)
         return (Stage("archive", "pretrain", record, settings.archive_epochs, settings.archive_patience), fit)

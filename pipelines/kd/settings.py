@@ -105,6 +105,9 @@ class Fit(DataChoice):
     batch_size: int | None = setting(None, "windows per step; default: a sixteenth of the windows, 16 to 128", panel=OPTIMIZATION)
     learning_rate: float = setting(1e-3, "Adam's step size", panel=OPTIMIZATION)
     weight_decay: float = setting(0.0, "decoupled weight decay", panel=OPTIMIZATION)
+    input_noise: float | None = setting(
+        None, "white noise on the normalised inputs; default: 8/sqrt(issue times), at most 0.6, in residual mode", panel=OPTIMIZATION
+    )
     clip: float = setting(1.0, "largest gradient norm", panel=OPTIMIZATION)
     patience: int = setting(20, "epochs without better validation that end the distilled fit once it met its target", panel=OPTIMIZATION)
 
@@ -125,6 +128,7 @@ class Fit(DataChoice):
             self, "hidden", "layers", "epochs", "batch_size", "learning_rate", "clip", "patience", "seeds",
             "archive_epochs", "archive_patience", "workers", "threads", "train_issues", "max_minutes", "limit",
         )  # fmt: skip
+        _require(self.input_noise is None or self.input_noise >= 0, f"--input-noise {self.input_noise}: must not be negative")
         _require(0 <= self.distillation_weight <= 1, f"--distillation-weight {self.distillation_weight}: must lie in 0..1")
         _require(
             len(self.split) == 3 and min(self.split) > 0 and abs(sum(self.split) - 1) < 1e-6,

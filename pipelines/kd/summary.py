@@ -7,7 +7,7 @@ Standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite, nan
 from statistics import fmean, median
 from typing import Any
@@ -30,20 +30,34 @@ def number(value: float | None, digits: int = 3) -> str:
         return "-"
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
-    decimals = 0
-    while decimals < 8 and value and abs(value) < 10 ** (digits - 1 - decimals):
-        decimals += 1
-    return f"{value:,.{decimals}f}"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2]) if value else digits - 1
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
-def with_spread(value: float | None, spread: float | None) -> str:
-    """ "3.04 ± 0.03": as many decimals as show the first digit of the spread."""
+def with_spread(value: float | None, spread: float | None, decimals: int | None = None) -> str:
+    """As in 3.04 ± 0.03: with at least `decimals`, and as many as show the first digit of the spread."""
     if value is None or spread is None or not isfinite(value) or not isfinite(spread):
-        return number(value)
+        return number(value) if decimals is None else fixed(value, decimals)
     if spread == 0 or not 1e-4 <= abs(value) < 1e6:
         return f"{number(value)} ± {number(spread, 1)}"
-    decimals = max(len(said.partition(".")[2]) for said in (number(value), number(spread, 1)))
+    least = len(number(value).partition(".")[2]) if decimals is None else decimals
+    decimals = max(least, len(number(spread, 1).partition(".")[2]) if spread >= 1e-4 else 0)
     return f"{value:,.{decimals}f} ± {spread:,.{decimals}f}"
+
+
+def fixed(value: float | None, decimals: int | None) -> str:
+    """With so many decimals, for columns; None writes each value as `number` does."""
+    if value is None or decimals is None or not isfinite(value):
+        return number(value)
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"
+
+
+def column_decimals(values: Iterable[float | None]) -> int | None:
+    """Decimals that show three digits of the smallest value; None where a value needs an exponent."""
+    known = [number(abs(value)) for value in values if value is not None and isfinite(value) and value]
+    if any("e" in said for said in known):
+        return None
+    return max((len(said.partition(".")[2]) for said in known), default=2)
 
 
 def reference_name(results: Mapping[str, Any]) -> str:
@@ -201,7 +215,7 @@ def _lowest(results: Mapping[str, Any]) -> list[str]:
     line = f"Lowest held-out RMSE of all: {method_label(best, results)}, {number(best['rmse'])} {unit}"
     if best["method"] in SEES_FORECAST and results.get("mode") != "residual":
         line += (
-            "; it sees the fresh forecast, which a direct student does not (--mode residual lets the student see it)"
+            "; it sees the fresh forecast, which a direct student does not (the residual mode lets it)"
         )
     return [line + "."]
 

@@ -27,7 +27,10 @@ SAVE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Stage:
-    """One phase of a job: which loss over which windows, for how long; `patience` ends it on the validation RMSE."""
+    """One phase of a job: which loss over which windows, for how long.
+
+    patience ends it on the validation RMSE; noise is the standard deviation of white noise on the normalised inputs.
+    """
 
     name: str
     loss: str
@@ -35,6 +38,7 @@ class Stage:
     epochs: int
     patience: int | None = None
     record: Windows | None = None
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,10 +165,15 @@ def unpack(job: Job, settings, device: torch.device, tensors: dict, header: dict
     return state
 
 
+def seed_of(seed: int, stage: str, *numbers: int) -> int:
+    """A seed that is a pure function of its arguments."""
+    words = np.random.SeedSequence([seed, *stage.encode(), *numbers]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
 def order_of(seed: int, stage: str, epoch: int, count: int) -> Tensor:
     """The order of `count` windows in one epoch: a pure function of its arguments."""
-    words = np.random.SeedSequence([seed, sum(map(ord, stage)), epoch]).generate_state(1, np.uint64)
-    return torch.randperm(count, generator=torch.Generator().manual_seed(int(words[0] >> np.uint64(1))))
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, stage, epoch)))
 
 
 def fixed_sample(windows: Windows, most: int) -> Windows:
@@ -242,11 +251,25 @@ class Trainer:
         order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
         records = self._record_batches(stage)
         for batch in stage.windows.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size):
+            batch = self._noisy(stage, batch, min(size, len(stage.windows) - state.step * size)) if stage.noise else batch
             self._step(stage, batch, next(records) if records else None)
             state.step += 1
             if state.step % 16 == 0 and self.hooks.should_stop():
                 return False
         return True
+
+    def _noisy(self, stage: Stage, batch: Batch, count: int) -> Batch:
+        """The batch with noise on its inputs, a pure function of (seed, stage, epoch, step): drawn for all `count` windows."""
+        state, rank, world = self.state, self.world.rank, self.world.size
+        generator = torch.Generator().manual_seed(seed_of(self.job.seed, stage.name, state.epoch, state.step))
+
+        def noisy(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
+            drawn = torch.randn(*values.shape[:2], count, generator=generator)[..., rank::world]
+            return values + stage.noise * drawn.to(values)
+
+        return replace(batch, x=noisy(batch.x), future=noisy(batch.future))
 
     def _batch_size(self, stage: Stage) -> int:
         return self.settings.batch_size or automatic_batch(len(stage.windows))
@@ -298,6 +321,7 @@ class Trainer:
             "validation_rmse": held, "steps": state.steps_done, "windows": state.windows_done, "cpu_seconds": state.cpu_seconds,
         }  # fmt: skip
         if not np.isfinite(train) or not np.isfinite(held):
+            self._save()
             raise NumericalError(
                 f"{job.name}: the RMSE is {train} in training and {held} in validation after epoch {epoch} of stage {stage.name}",
                 hint="lower --learning-rate; the last good weights are in the run's checkpoints",

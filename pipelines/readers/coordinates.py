@@ -163,6 +163,9 @@ def decode_times(ds: xr.Dataset, notes: list[str], path) -> xr.Dataset:
             decoded = times.decode_since(variable.values, unit, text_attr(variable, "calendar"), where=where)
         elif name == "prediction_timedelta" and variable.dtype.kind in "iuf":
             decoded = times.decode_duration(variable.values, _lead_unit(unit, where, notes), where=where)
+        elif name == "prediction_timedelta" and variable.dtype.kind != "m":
+            found = np.atleast_1d(variable.values).ravel()[:3].tolist()
+            raise DataError(f"{where} holds no lead times: {found}", hint="write them as numbers with units of hours")
         elif name in ("time", "valid_time") and variable.dtype.kind not in "Mm":
             decoded = _undeclared_times(variable, notes, path)
             if decoded is None:

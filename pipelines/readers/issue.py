@@ -17,7 +17,6 @@ from sciml.pipelines.errors import DataError, SettingsError
 
 from . import names, times
 
-_HOUR = np.timedelta64(3600 * 10**9, "ns")
 _LONGEST_LEAD = np.timedelta64(400, "D")  # seasonal forecasts reach 13 months
 _PRODUCERS = (
     "gfs|gefs|gdas|ldaps|gdaps|l015|g512|g768|nam|hrrr|rap|ecmwf|ifs|aifs|wrf|icon|arome|arpege|ukv|hirlam|"

@@ -14,7 +14,7 @@ import xarray as xr
 
 from sciml.pipelines.errors import DataError
 
-from . import coordinates, files, units
+from . import coordinates, files, hdf5, units
 
 LOAD_BELOW = 2_000_000_000  # bytes of decoded data read into memory at once
 _ENGINES = {"hdf5": "h5netcdf", "netcdf3": "scipy", "zarr": "zarr"}
@@ -71,6 +71,9 @@ def _read(path: Path, kind: str, notes: list[str]) -> tuple[xr.Dataset, bool]:
     """The raw data set and whether it was left on disk."""
     if kind == "zarr" and importlib.util.find_spec("zarr") is None:
         raise DataError(f"{path} is a Zarr store and zarr is not installed", hint="pip install 'sciml[zarr]'")
+    if kind == "hdf5":
+        # h5netcdf prints a traceback of its own when the HDF5 library refuses a file: ask the library first.
+        hdf5.open_hdf5(path).close()
     options: dict[str, object] = {"phony_dims": "access"} if kind == "hdf5" else {}
     if kind == "zarr":
         options = {"chunks": None}
@@ -138,7 +141,7 @@ def _mask_fill(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
         with np.errstate(invalid="ignore"):
             bad = np.isinf(values) | (np.abs(values) >= _FILL_FROM)
             floor = _NEVER_BELOW.get(units.UNITS.get(_known_unit(variable), ("",))[0])
-            if floor is not None and values.size and np.nanmin(np.append(values.ravel()[:1], values)) < floor:
+            if floor is not None and (values < floor).any():
                 bad |= np.isin(values, np.array(_STAND_INS, dtype=values.dtype))
         if bad.any():
             example = float(values[bad].ravel()[0])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sciml.pipelines.errors import DataError, suggest
+from sciml.pipelines.errors import DataError
 
 from . import names, units
 from .forecast import station_id
@@ -250,8 +250,3 @@ def _wide(table, times, groups: dict[str, dict[str, str]], path: Path, notes: li
     if left:
         notes.append(f"columns without a station in their name are left out: {', '.join(left[:8])}")
     return Observed(times[order], labels, fields, stated, {})
-
-
-def wanted_station_hint(found: Sequence[str], wanted: Sequence[str]) -> str:
-    """Did-you-mean for the first wanted station over those found."""
-    return f"{wanted[0]!r} was looked for: {suggest(str(wanted[0]), found)}"

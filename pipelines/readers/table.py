@@ -198,6 +198,8 @@ def _rectangular(rows: list[list[str]], lines: list[int], width: int, path: Path
 
 def _without_summary(table: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
     """Drop rows at the end whose time and station are both empty: minima, maxima, totals, signatures."""
+    if table.empty:
+        raise DataError(f"{path} holds no table: every cell is empty", hint="check the export")
     keys = [name for name in table.columns if is_time_column(name) or names.coordinate_name(name) == "station"]
     keys = keys or list(table.columns[:1])
     empty = table[keys].map(lambda cell: cell.casefold() in MISSING_WORDS).all(axis=1).to_numpy()

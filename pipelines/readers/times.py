@@ -144,6 +144,8 @@ def _calendar_steps(values: np.ndarray, unit: str, start: np.datetime64, *, wher
 def decode_duration(values: np.ndarray, units: str, *, where: str) -> np.ndarray:
     """Numbers with a unit of time to timedelta64[ns], any shape."""
     unit = units.strip() if units.strip() in NANOSECONDS else units.strip().lower()
+    if unit.rstrip("s") in ("month", "year", "season"):
+        raise DataError(f"{where}: {unit} have no fixed length", hint="write the lead times in days or hours")
     if unit not in NANOSECONDS:
         raise DataError(
             f"{where}: unknown unit {units!r} of a lead time",

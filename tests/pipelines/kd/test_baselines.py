@@ -109,7 +109,9 @@ def test_everything_together_is_least_squares_in_the_limit(monkeypatch):
     predictors, errors = rng.normal(size=(398, 2, 1, 3)), rng.normal(size=(398, 1, 1, 2))
     found = linear(pairs, train, validation, history=4, forecast=True, predictors=predictors, errors=errors)
     past = past_window(pairs, pairs.observed, 4)[:, 0, 0]
-    past = np.where(np.isfinite(past), past, np.nanmean(np.where(np.isin(np.arange(398), train)[:, None], past, np.nan), 0))
+    past = np.where(
+        np.isfinite(past), past, np.nanmean(np.where(np.isin(np.arange(398), train)[:, None], past, np.nan), 0)
+    )
     for k in (0, 1):
         x = np.concatenate([np.ones((398, 1)), pairs.forecast[:, k, 0], predictors[:, k, 0], past, errors[:, 0, 0]], 1)
         weights = np.linalg.lstsq(x[train], pairs.truth[train, k, 0, 0], rcond=None)[0]

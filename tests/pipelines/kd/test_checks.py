@@ -15,7 +15,11 @@ def observed_as(pairs, change):
 
 def forecast_as(pairs, change):
     values = {name: change(value) for name, value in pairs.teacher.values.items()}
-    return replace(pairs, teacher=replace(pairs.teacher, values=values), forecast=np.stack([values[n] for n in pairs.predictor], -1))
+    return replace(
+        pairs,
+        teacher=replace(pairs.teacher, values=values),
+        forecast=np.stack([values[n] for n in pairs.predictor], -1),
+    )
 
 
 @pytest.fixture

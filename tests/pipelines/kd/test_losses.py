@@ -16,7 +16,11 @@ HEADS = {"point": (1, ()), "gaussian": (2, ()), "quantile": (len(LEVELS), LEVELS
 def drawn(head, batch=6, seed=0):
     g = torch.Generator().manual_seed(seed)
     new = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
-    return new(3, 2, HEADS[head][0], batch), new(3, 2, batch), (new(3, 2, batch) > -0.5).double() * new(3, 2, batch).abs()
+    return (
+        new(3, 2, HEADS[head][0], batch),
+        new(3, 2, batch),
+        (new(3, 2, batch) > -0.5).double() * new(3, 2, batch).abs(),
+    )
 
 
 @given(mean=st.floats(-3, 3), raw=st.floats(-4, 4), y=st.floats(-5, 5))
@@ -53,7 +57,9 @@ def test_pinball_is_proper():
     """Over many draws of a law, its own quantiles score best."""
     draws = torch.from_numpy(stats.gamma(3.0).rvs(20000, random_state=0))
     true = torch.tensor(stats.gamma(3.0).ppf(LEVELS)).view(1, 1, -1, 1)
-    score = lambda q: head_loss("quantile", q.expand(1, 1, -1, 20000), draws.view(1, 1, -1), torch.ones(1, 1, 20000), 2e4, LEVELS).item()  # noqa: E731
+    score = lambda q: head_loss(
+        "quantile", q.expand(1, 1, -1, 20000), draws.view(1, 1, -1), torch.ones(1, 1, 20000), 2e4, LEVELS
+    ).item()  # noqa: E731
     best = score(true)
     for i in range(len(LEVELS)):
         for shift in (-0.3, 0.3):
@@ -62,7 +68,13 @@ def test_pinball_is_proper():
             assert score(moved) > best
 
 
-@pytest.mark.parametrize("score", [lambda o, y: head_loss("gaussian", o, y, torch.ones_like(y), y.numel()), lambda o, y: crps("gaussian", o, y).mean()])
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda o, y: head_loss("gaussian", o, y, torch.ones_like(y), y.numel()),
+        lambda o, y: crps("gaussian", o, y).mean(),
+    ],
+)
 def test_gaussian_scores_are_proper(score):
     """A law's own mean and deviation score best."""
     y = torch.from_numpy(stats.norm(1.0, 2.0).rvs(20000, random_state=0)).view(1, 1, -1)
@@ -80,7 +92,9 @@ def test_quantile_crps_tends_to_the_gaussian():
     gaussian = torch.tensor([0.0, raw], dtype=torch.float64).view(1, 1, 2, 1)
     for y in (-1.5, 0.0, 2.0):
         seen = torch.full((1, 1, 1), y, dtype=torch.float64)
-        assert crps("quantile", out, seen, levels).item() == pytest.approx(crps("gaussian", gaussian, seen).item(), abs=2e-3)
+        assert crps("quantile", out, seen, levels).item() == pytest.approx(
+            crps("gaussian", gaussian, seen).item(), abs=2e-3
+        )
 
 
 def test_crossing_quantiles_are_sorted_before_scoring():
@@ -114,7 +128,10 @@ def test_masked_elements_do_not_matter(head):
 def test_shards_add_up_to_the_batch(head, cut):
     out, y, weight = drawn(head)
     levels, total = HEADS[head][1], weight.sum()
-    parts = [head_loss(head, out[..., s], y[..., s], weight[..., s], total, levels) for s in (slice(0, cut), slice(cut, None))]
+    parts = [
+        head_loss(head, out[..., s], y[..., s], weight[..., s], total, levels)
+        for s in (slice(0, cut), slice(cut, None))
+    ]
     assert sum(parts).item() == pytest.approx(head_loss(head, out, y, weight, total, levels).item(), rel=1e-12)
 
 

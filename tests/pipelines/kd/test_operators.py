@@ -59,7 +59,13 @@ def test_none_changes_nothing():
 
 @pytest.mark.parametrize(
     ("issues", "slope", "pooled_over"),
-    [(SLOPE_PAIRS, True, "nothing"), (SLOPE_PAIRS // 2, True, "leads"), (SLOPE_PAIRS // 6, True, "stations"), (4, False, "stations"), (2, False, "stations")],
+    [
+        (SLOPE_PAIRS, True, "nothing"),
+        (SLOPE_PAIRS // 2, True, "leads"),
+        (SLOPE_PAIRS // 6, True, "stations"),
+        (4, False, "stations"),
+        (2, False, "stations"),
+    ],
 )
 def test_few_pairs_are_pooled_then_lose_the_slope(issues, slope, pooled_over):
     """2 leads x 3 stations: pooled over leads with half the pairs, over stations with a sixth, a shift below that."""
@@ -71,7 +77,9 @@ def test_few_pairs_are_pooled_then_lose_the_slope(issues, slope, pooled_over):
     same_leads = np.allclose(operator.offset[0], operator.offset[1])
     same_stations = np.allclose(operator.offset[:, 0], operator.offset[:, 1])
     # with 4 issues (8 pairs per station, 24 in all) and with 2 (12 in all) only all stations together have 10 pairs
-    assert (same_leads, same_stations) == {"nothing": (False, False), "leads": (True, False), "stations": (True, True)}[pooled_over]
+    assert (same_leads, same_stations) == {"nothing": (False, False), "leads": (True, False), "stations": (True, True)}[
+        pooled_over
+    ]
     assert SHIFT_PAIRS == 10
 
 

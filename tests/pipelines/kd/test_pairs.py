@@ -35,7 +35,9 @@ def teacher_of(issues, leads, stations=("A", "B"), **more) -> Teacher:
 def write_csv(hours, stations=("A", "B"), column="t2m [K]", value=lambda h, s: 280.0 + 0.01 * h + 5.0 * s) -> Path:
     """Observations of the same weather, one row per time and station."""
     times = START + np.round(np.asarray(hours, float) * 3600).astype("timedelta64[s]")
-    rows = [f"{t},{name},{value(h, s):.6f}" for t, h in zip(times, hours, strict=True) for s, name in enumerate(stations)]
+    rows = [
+        f"{t},{name},{value(h, s):.6f}" for t, h in zip(times, hours, strict=True) for s, name in enumerate(stations)
+    ]
     Path("obs.csv").write_text("\n".join([f"time,station,{column}", *rows]), encoding="utf-8")
     return Path("obs.csv")
 
@@ -173,7 +175,10 @@ def test_a_few_rows_off_the_step_are_left_out_aloud():
 
 def test_stations_are_matched_by_name():
     teacher = teacher_of(range(0, 240, 12), (6, 12))
-    pairs = pair(teacher, choice(list(range(272)), csv={"stations": ("B", "A"), "value": lambda h, s: 280 + 0.01 * h + 5 * (1 - s)}))
+    pairs = pair(
+        teacher,
+        choice(list(range(272)), csv={"stations": ("B", "A"), "value": lambda h, s: 280 + 0.01 * h + 5 * (1 - s)}),
+    )
     np.testing.assert_allclose(pairs.truth, pairs.forecast, atol=1e-5)
 
 
@@ -209,7 +214,8 @@ def test_a_stated_unit_is_converted():
 def test_clock_times_of_a_zone():
     korean = [h + 9 for h in range(272)]
     pairs = pair(
-        teacher_of(range(0, 240, 12), (6, 12)), choice(korean, csv={"value": lambda h, s: 280 + 0.01 * (h - 9) + 5 * s}, zone="Asia/Seoul")
+        teacher_of(range(0, 240, 12), (6, 12)),
+        choice(korean, csv={"value": lambda h, s: 280 + 0.01 * (h - 9) + 5 * s}, zone="Asia/Seoul"),
     )
     np.testing.assert_allclose(pairs.truth, pairs.forecast, atol=1e-5)
 

@@ -60,7 +60,11 @@ def test_stack_is_torch_lstm(shape, layers):
     (b * out).sum().backward()
     assert_all_close((a, mine.grad), (b, x2.grad), 1e-11)
     for k, weight in enumerate(ours.weights):
-        parts = [getattr(theirs, f"weight_ih_l{k}").grad, getattr(theirs, f"weight_hh_l{k}").grad, getattr(theirs, f"bias_ih_l{k}").grad[:, None]]
+        parts = [
+            getattr(theirs, f"weight_ih_l{k}").grad,
+            getattr(theirs, f"weight_hh_l{k}").grad,
+            getattr(theirs, f"bias_ih_l{k}").grad[:, None],
+        ]
         torch.testing.assert_close(weight.grad, torch.cat(parts, 1), rtol=1e-11, atol=1e-11)
 
 
@@ -241,7 +245,9 @@ def test_initial_weights():
         assert torch.equal(a, b) and not torch.equal(a, c)
         bias = a[:, -1].detach()
         assert torch.equal(bias[16:32], torch.ones(16)) and bias.sum() == 16
-        assert float(a[:, :-1].detach().abs().max()) <= 0.25 and float(a[:, :-1].detach().std()) == pytest.approx(0.25 / 3**0.5, rel=0.1)
+        assert float(a[:, :-1].detach().abs().max()) <= 0.25 and float(a[:, :-1].detach().std()) == pytest.approx(
+            0.25 / 3**0.5, rel=0.1
+        )
 
 
 def test_huge_inputs_saturate_without_nan():

@@ -84,7 +84,9 @@ def test_trust_in_a_perfect_and_in_a_useless_teacher(student, parts):
     wanted = (1 - A) * mean_square(f, y, known) + A * mean_square(f, y, w * known, w.sum())
     assert LOSSES["trust"](student, perfect, step).item() == pytest.approx(wanted, rel=1e-12)
     useless = replace(batch, soft=batch.target + 1e3)
-    assert LOSSES["trust"](student, useless, step).item() == pytest.approx((1 - A) * mean_square(f, y, known), rel=1e-12)
+    assert LOSSES["trust"](student, useless, step).item() == pytest.approx(
+        (1 - A) * mean_square(f, y, known), rel=1e-12
+    )
 
 
 def test_hint(student, parts):
@@ -100,7 +102,9 @@ def test_joint(student, parts):
     batch, step, f, y, _, known, _ = parts
     record = step.record
     taught = student.point(student(record.x)).detach().numpy()
-    wanted = (1 - A) * mean_square(f, y, known) + A * mean_square(taught, record.soft.numpy(), record.soft_weight.numpy())
+    wanted = (1 - A) * mean_square(f, y, known) + A * mean_square(
+        taught, record.soft.numpy(), record.soft_weight.numpy()
+    )
     assert LOSSES["joint"](student, batch, step).item() == pytest.approx(wanted, rel=1e-12)
 
 
@@ -118,7 +122,9 @@ def test_gradients_of_shards_add_up(student, parts, name):
         student.zero_grad()
         for low, high in pieces:
             twin = tuple(a[..., low:high] for a in step.twin)
-            LOSSES[name](student, batch.part(low, high), replace(step, record=step.record.part(low, high), twin=twin)).backward()
+            LOSSES[name](
+                student, batch.part(low, high), replace(step, record=step.record.part(low, high), twin=twin)
+            ).backward()
         return torch.cat([p.grad.flatten() for p in student.parameters()])
 
     whole = gradient([(0, SIZE)])
@@ -130,7 +136,9 @@ def test_gradients_of_shards_add_up(student, parts, name):
 def test_weight_zero_is_no_distillation(student, parts, name):
     batch, step = parts[:2]
     step = replace(step, distillation_weight=0.0)
-    assert LOSSES[name](student, batch, step).item() == pytest.approx(LOSSES["none"](student, batch, step).item(), rel=1e-12)
+    assert LOSSES[name](student, batch, step).item() == pytest.approx(
+        LOSSES["none"](student, batch, step).item(), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("head", ["gaussian", "quantile"])

@@ -69,7 +69,10 @@ def test_wrong_combinations(wrong, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("right", [{"mode": "residual"}, {"mode": "residual", "schedule": "none"}, {"quantiles": (0.1, 0.9)}, {"min_history": 0.0}])
+@pytest.mark.parametrize(
+    "right",
+    [{"mode": "residual"}, {"mode": "residual", "schedule": "none"}, {"quantiles": (0.1, 0.9)}, {"min_history": 0.0}],
+)
 def test_accepted_combinations(right):
     Fit(**right)
 
@@ -79,7 +82,9 @@ def test_units_become_a_mapping():
     assert Data(units=("t2m=degC",)).unit_map == {"t2m": "degC"}
 
 
-@pytest.mark.parametrize("wrong", [{"days": 0}, {"observed_days": 0}, {"n_stations": 0}, {"members": -1}, {"days": 10, "observed_days": 11}])
+@pytest.mark.parametrize(
+    "wrong", [{"days": 0}, {"observed_days": 0}, {"n_stations": 0}, {"members": -1}, {"days": 10, "observed_days": 11}]
+)
 def test_synthetic_sizes(wrong):
     with pytest.raises(SettingsError):
         Data(**wrong)

@@ -66,10 +66,15 @@ def test_residual_student_starts_at_its_anchor(kind, head):
 @pytest.mark.parametrize("head", HEADS)
 def test_anchor_shifts_location_and_nothing_else(head):
     net = build(shaped(head=head), 3).double()
-    x, anchor = drawn(LENGTH, CHANNELS, BATCH, dtype=torch.float64), drawn(HORIZON, TARGETS, BATCH, seed=1, dtype=torch.float64)
+    x, anchor = (
+        drawn(LENGTH, CHANNELS, BATCH, dtype=torch.float64),
+        drawn(HORIZON, TARGETS, BATCH, seed=1, dtype=torch.float64),
+    )
     moved = net(x, None, anchor) - net(x)
     located = slice(0, 1) if head == "gaussian" else slice(None)
-    torch.testing.assert_close(moved[:, :, located], anchor.unsqueeze(2).expand_as(moved[:, :, located]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        moved[:, :, located], anchor.unsqueeze(2).expand_as(moved[:, :, located]), rtol=0, atol=1e-12
+    )
     if head == "gaussian":
         assert torch.equal(moved[:, :, 1], torch.zeros_like(moved[:, :, 1]))
 

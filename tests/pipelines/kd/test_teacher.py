@@ -28,7 +28,12 @@ def grid(lat, lon, field=linear_field, *, leads=(6, 12), name="t2m", units="K", 
     """A forecast on a grid that adds 10 per issue and 1 per lead to `field`."""
     plane = field(np.asarray(lat)[:, None], np.asarray(lon)[None, :]) + np.zeros((len(lat), len(lon)))
     values = plane + 10.0 * np.arange(3)[:, None, None, None] + np.arange(len(leads))[None, :, None, None]
-    coords = {"time": ISSUES, "step": hours(*leads), "latitude": np.asarray(lat, float), "longitude": np.asarray(lon, float)}
+    coords = {
+        "time": ISSUES,
+        "step": hours(*leads),
+        "latitude": np.asarray(lat, float),
+        "longitude": np.asarray(lon, float),
+    }
     dims = ("time", "step", "latitude", "longitude")
     return xr.Dataset({name: (dims, values, {"units": units}), **(extra or {})}, coords)
 
@@ -54,7 +59,9 @@ AXES = {
 @pytest.mark.parametrize("axes", AXES)
 def test_bilinear_is_exact_for_a_linear_field(axes, tmp_path):
     found, teacher = values_at(grid(*AXES[axes]), tmp_path, **WHERE)
-    np.testing.assert_allclose(found, linear_field(np.array(WHERE["latitude"]), np.array(WHERE["longitude"])), atol=1e-9)
+    np.testing.assert_allclose(
+        found, linear_field(np.array(WHERE["latitude"]), np.array(WHERE["longitude"])), atol=1e-9
+    )
     np.testing.assert_allclose(teacher.values["2m_temperature"][2, 1] - found, 21.0, atol=1e-9)
     assert teacher.stations == ("1", "2") and teacher.units["2m_temperature"] == "K"
     np.testing.assert_array_equal(teacher.location["latitude"], WHERE["latitude"])
@@ -62,7 +69,9 @@ def test_bilinear_is_exact_for_a_linear_field(axes, tmp_path):
 
 def test_bilinear_weights_of_a_product(tmp_path):
     """A bilinear function lat * lon tells the four weights apart."""
-    found, _ = values_at(grid(*AXES["uneven"], lambda a, o: (a - 37) * (o - 127)), tmp_path, latitude=(36.9,), longitude=(126.6,))
+    found, _ = values_at(
+        grid(*AXES["uneven"], lambda a, o: (a - 37) * (o - 127)), tmp_path, latitude=(36.9,), longitude=(126.6,)
+    )
     np.testing.assert_allclose(found, (36.9 - 37) * (126.6 - 127), atol=1e-9)
 
 
@@ -79,7 +88,9 @@ def test_the_globe_has_no_seam(west, station, tmp_path):
     low, high = np.floor(station), np.floor(station) + 1
     wanted = wave(0, low) * (high - station) + wave(0, high) * (station - low)
     np.testing.assert_allclose(found, wanted, atol=1e-9)
-    nearest, _ = values_at(grid(lat, lon, wave), tmp_path, latitude=(10.0,), longitude=(station,), interpolation="nearest")
+    nearest, _ = values_at(
+        grid(lat, lon, wave), tmp_path, latitude=(10.0,), longitude=(station,), interpolation="nearest"
+    )
     np.testing.assert_allclose(nearest, wave(0, np.round(station)), atol=1e-9)
 
 
@@ -112,7 +123,9 @@ def test_two_dimensional_grid_gives_its_nearest_point(tmp_path):
     j, i = np.meshgrid(np.arange(12), np.arange(14), indexing="ij")
     lat, lon = 35 + 0.3 * j + 0.02 * i, 125 + 0.3 * i - 0.03 * j
     values = linear_field(lat, lon) + np.zeros((3, 2, 12, 14))
-    ds = xr.Dataset({"t2m": (("time", "step", "y", "x"), values, {"units": "K"})}, {"time": ISSUES, "step": hours(6, 12)})
+    ds = xr.Dataset(
+        {"t2m": (("time", "step", "y", "x"), values, {"units": "K"})}, {"time": ISSUES, "step": hours(6, 12)}
+    )
     ds = ds.assign_coords(latitude=(("y", "x"), lat), longitude=(("y", "x"), lon))
     found, _ = values_at(ds, tmp_path, **WHERE)
     for s in (0, 1):
@@ -136,7 +149,9 @@ def test_height_correction(form, interpolation, tmp_path):
     np.testing.assert_allclose(found, [282.6, 277.4], atol=1e-4)
     np.testing.assert_array_equal(teacher.location["altitude"], [100.0, 900.0])
     assert LAPSE_RATE == 0.0065
-    plain, _ = values_at(ds, tmp_path, **WHERE, altitude=(100.0, 900.0), interpolation=interpolation, height_correction=False)
+    plain, _ = values_at(
+        ds, tmp_path, **WHERE, altitude=(100.0, 900.0), interpolation=interpolation, height_correction=False
+    )
     np.testing.assert_allclose(plain, 280.0, atol=1e-9)
     without, _ = values_at(ds, tmp_path, **WHERE, interpolation=interpolation)
     np.testing.assert_allclose(without, 280.0, atol=1e-9)
@@ -158,7 +173,9 @@ def stations(members=0, **fields) -> xr.Dataset:
     """Fields [time, step[, number], station] of two stations."""
     dims = ("time", "step", *(("number",) if members else ()), "station")
     coords = {"time": ISSUES, "step": hours(0, 6, 12), "station": ["Seoul", "Busan"]}
-    return xr.Dataset({name: (dims, value, {"units": "m s-1" if name[0] in "uv" else "K"}) for name, value in fields.items()}, coords)
+    return xr.Dataset(
+        {name: (dims, value, {"units": "m s-1" if name[0] in "uv" else "K"}) for name, value in fields.items()}, coords
+    )
 
 
 def test_ensemble_mean_and_spread_with_missing_members(tmp_path):
@@ -197,7 +214,9 @@ def test_wind_speed_is_taken_before_the_ensemble_mean(tmp_path):
 
 
 def test_lead_zero_is_dropped(tmp_path):
-    teacher = read_teacher(DataChoice(teacher=saved(stations(t2m=np.random.default_rng(0).normal(280, 3, (3, 3, 2))), tmp_path)))
+    teacher = read_teacher(
+        DataChoice(teacher=saved(stations(t2m=np.random.default_rng(0).normal(280, 3, (3, 3, 2))), tmp_path))
+    )
     np.testing.assert_array_equal(teacher.lead_hours, [6, 12])
     only = stations(t2m=np.random.default_rng(0).normal(280, 3, (3, 3, 2))).isel(step=[0])
     with pytest.raises(DataError, match="its only lead is 0 h"):
@@ -247,7 +266,10 @@ def test_selection_cuts_everything_alike(ensemble):
 def test_accumulated_precipitation(tmp_path):
     rain = np.cumsum(np.random.default_rng(0).gamma(1.0, 2.0, (3, 4, 2)), axis=1)
     coords = {"time": ISSUES, "step": hours(6, 12, 18, 24), "station": ["Seoul", "Busan"]}
-    path = saved(xr.Dataset({"tp": (("time", "step", "station"), rain, {"units": "mm", "GRIB_stepType": "accum"})}, coords), tmp_path)
+    path = saved(
+        xr.Dataset({"tp": (("time", "step", "station"), rain, {"units": "mm", "GRIB_stepType": "accum"})}, coords),
+        tmp_path,
+    )
     assert read_teacher(DataChoice(teacher=path)).accumulated == {"total_precipitation"}
     teacher = read_teacher(DataChoice(teacher=path, deaccumulate=True))
     house = read_teacher(DataChoice(teacher=path)).values["total_precipitation"]

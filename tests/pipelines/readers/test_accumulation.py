@@ -11,7 +11,9 @@ LEADS = (np.arange(1, 49) * 3600 * 10**9).astype("timedelta64[ns]")
 
 
 def runs(values: np.ndarray, **attrs) -> xr.Dataset:
-    return xr.Dataset({"x": (("time", "prediction_timedelta"), values, attrs)}, {"prediction_timedelta": LEADS[: values.shape[1]]})
+    return xr.Dataset(
+        {"x": (("time", "prediction_timedelta"), values, attrs)}, {"prediction_timedelta": LEADS[: values.shape[1]]}
+    )
 
 
 @pytest.fixture

@@ -41,7 +41,9 @@ def test_screen_height_is_no_altitude():
 
 
 def test_bounds_are_dropped():
-    ds = xr.Dataset({"time_bnds": (("time", "bnds"), np.zeros((1, 2)))}, {"time": ("time", [0], {"bounds": "time_bnds"})})
+    ds = xr.Dataset(
+        {"time_bnds": (("time", "bnds"), np.zeros((1, 2)))}, {"time": ("time", [0], {"bounds": "time_bnds"})}
+    )
     assert "time_bnds" not in renamed(ds)[0].variables
 
 
@@ -55,14 +57,16 @@ def test_levels():
 
 @pytest.mark.parametrize(
     ("given_", "expected"),
-    [([0.0, 90.0, 180.0, 270.0], [0.0, 90.0, 180.0, 270.0]),
-     ([-180.0, -90.0, 0.0, 90.0], [180.0, 270.0, 0.0, 90.0]),
-     ([126.0, 127.0, 128.0], [126.0, 127.0, 128.0]),
-     ([-10.0, -5.0, 0.0, 5.0], [-10.0, -5.0, 0.0, 5.0]),
-     ([350.0, 355.0, 0.0, 5.0], [-10.0, -5.0, 0.0, 5.0]),
-     ([-100.0, -99.0], [260.0, 261.0]),
-     ([360.0], [0.0])],
-)  # fmt: skip
+    [
+        ([0.0, 90.0, 180.0, 270.0], [0.0, 90.0, 180.0, 270.0]),
+        ([-180.0, -90.0, 0.0, 90.0], [180.0, 270.0, 0.0, 90.0]),
+        ([126.0, 127.0, 128.0], [126.0, 127.0, 128.0]),
+        ([-10.0, -5.0, 0.0, 5.0], [-10.0, -5.0, 0.0, 5.0]),
+        ([350.0, 355.0, 0.0, 5.0], [-10.0, -5.0, 0.0, 5.0]),
+        ([-100.0, -99.0], [260.0, 261.0]),
+        ([360.0], [0.0]),
+    ],
+)
 def test_longitude(given_, expected):
     assert coordinates.wrap_longitude(np.array(given_)).tolist() == expected
 
@@ -79,7 +83,10 @@ def test_both_ranges_of_longitude_agree(start, count):
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_latitude_ascends(order):
-    ds = xr.Dataset({"z": (("latitude", "longitude"), np.arange(6.0).reshape(3, 2))}, {"latitude": [1.0, 2, 3], "longitude": [0.0, 1]})
+    ds = xr.Dataset(
+        {"z": (("latitude", "longitude"), np.arange(6.0).reshape(3, 2))},
+        {"latitude": [1.0, 2, 3], "longitude": [0.0, 1]},
+    )
     assert coordinates.sort_grid(ds.isel(latitude=order)).identical(coordinates.sort_grid(ds))
 
 

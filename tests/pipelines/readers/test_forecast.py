@@ -88,7 +88,11 @@ def test_scalar_point(raw, tmp_path):
 
 
 def test_list_of_places_without_names(raw, tmp_path):
-    places = raw.drop_vars("station").rename_dims(station="obs").assign_coords(lat=("obs", [37.0, 38.0]), lon=("obs", [127.0, 128.0]))
+    places = (
+        raw.drop_vars("station")
+        .rename_dims(station="obs")
+        .assign_coords(lat=("obs", [37.0, 38.0]), lon=("obs", [127.0, 128.0]))
+    )
     ds = opened(places, tmp_path)
     assert ds["station"].values.tolist() == ["1", "2"] and ds["latitude"].dims == ("station",)
 
@@ -106,6 +110,63 @@ def test_verif_answer_is_left_out(raw, tmp_path):
     assert set(ds.data_vars) == {"2m_temperature"}
 
 
+SINCE = {"units": "hours since 2020-01-01"}
+VALID = ("time", [6, 12, 18], SINCE | {"standard_name": "time"})
+PERIOD = ("time", [6, 12, 18], {"units": "hours"})
+
+
+@pytest.mark.parametrize(
+    ("coords", "issues", "leads"),
+    [
+        ({"time": VALID, "forecast_period": PERIOD, "forecast_reference_time": ((), 0, SINCE)}, 1, [6, 12, 18]),
+        ({"time": VALID, "forecast_period": PERIOD}, 1, [6, 12, 18]),
+        (
+            {
+                "time": ("time", [0, 24, 48], SINCE),
+                "step": ((), 24, {"units": "hours"}),
+                "valid_time": ("time", [24, 48, 72], SINCE),
+            },
+            3,
+            [24],
+        ),
+        ({"time": ((), 0, SINCE), "step": ((), 1, {"units": "days"}), "x": ("time", [1, 2, 3])}, 1, [24]),
+    ],
+    ids=["reference and period", "period alone", "one lead", "both scalar"],
+)
+def test_times_along_one_dimension(coords, issues, leads, tmp_path):
+    dim = "x" if "x" in coords else "time"
+    coords = {k: v for k, v in coords.items() if k != "x"}
+    ds = opened(xr.Dataset({"t2m": (dim, [1.0, 2.0, 3.0])}, coords), tmp_path)
+    assert ds.sizes["time"] == issues
+    assert (ds["prediction_timedelta"].values / np.timedelta64(1, "h")).tolist() == leads
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"),
+    [(("lead", ["a", "b"]), "no lead times"), (("lead", [1, 2], {"units": "months"}), "fixed length")],
+)
+def test_leads_that_are_none(lead, words, tmp_path):
+    raw = xr.Dataset({"t2m": (("init", "lead"), np.zeros((2, 2)))}, {"init": ("init", [0, 24], SINCE), "lead": lead})
+    with pytest.raises(DataError, match=words):
+        opened(raw, tmp_path)
+
+
+def test_pressure_levels_stay(tmp_path):
+    dims = ("time", "step", "isobaricInhPa", "latitude", "longitude")
+    raw = xr.Dataset(
+        {"t": (dims, np.random.default_rng(0).normal(size=(1, 2, 2, 2, 2)))},
+        {
+            "time": ("time", [0], SINCE),
+            "step": ("step", [1, 2], {"units": "hours"}),
+            "isobaricInhPa": [500, 850],
+            "latitude": [2.0, 1.0],
+            "longitude": [1.0, 2.0],
+        },
+    )
+    ds = opened(raw, tmp_path)
+    assert ds["temperature"].dims == ("time", "prediction_timedelta", "level", "latitude", "longitude")
+
+
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), b"1 ", " 1", np.int64(1)])
 def test_station_ids(value):
     assert station_id(value) == "1"
@@ -113,7 +174,12 @@ def test_station_ids(value):
 
 @pytest.mark.parametrize(
     ("folder", "shape"),
-    [("magdeburg", (4461, 1, 50, 1)), ("gefcom2012_wind", (2184, 48, 7)), ("ldaps_seoul", (310, 1, 25)), ("dmi_hourly", (1824, 36, 1))],
+    [
+        ("magdeburg", (4461, 1, 50, 1)),
+        ("gefcom2012_wind", (2184, 48, 7)),
+        ("ldaps_seoul", (310, 1, 25)),
+        ("dmi_hourly", (1824, 36, 1)),
+    ],
 )
 def test_real_pairs(real_data, folder, shape):
     start = time.perf_counter()
@@ -128,6 +194,8 @@ def test_real_pairs(real_data, folder, shape):
 def test_magdeburg_has_the_published_error(real_data):
     """ECMWF ensemble mean against the station: 1.60 K at 24 h."""
     nwp = open_forecast(real_data / "kd" / "magdeburg" / "nwp.nc")["2m_temperature"].mean("number").squeeze()
-    obs = read_observations(real_data / "kd" / "magdeburg" / "obs.csv", units={"t2m": "degC"})["2m_temperature"].squeeze()
+    obs = read_observations(real_data / "kd" / "magdeburg" / "obs.csv", units={"t2m": "degC"})[
+        "2m_temperature"
+    ].squeeze()
     error = nwp.values - obs.reindex(time=nwp["time"].values + np.timedelta64(24, "h")).values
     assert np.sqrt(np.nanmean(error**2)) == pytest.approx(1.60, abs=0.03)

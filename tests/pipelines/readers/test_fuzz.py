@@ -15,7 +15,9 @@ from sciml.pipelines.readers.layouts import forecast_like
 from sciml.pipelines.readers.stations import read_observations
 
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MAGIC = st.sampled_from([b"", b"CDF\x01", b"CDF\x02", b"\x89HDF\r\n\x1a\n", b"time,t2m\n", b"\xff\xfe", b"GRIB", b"PK\x03\x04"])
+MAGIC = st.sampled_from(
+    [b"", b"CDF\x01", b"CDF\x02", b"\x89HDF\r\n\x1a\n", b"time,t2m\n", b"\xff\xfe", b"GRIB", b"PK\x03\x04"]
+)
 
 
 def only_sciml_errors(read, path) -> None:
@@ -50,9 +52,32 @@ def test_damaged_netcdf(tmp_path, layout):
         only_sciml_errors(read_observations, tmp_path / "y.nc")
 
 
-CELLS = st.sampled_from(["", "1", "-3.5", "NaN", "1e400", "T", "2020-01-01", "2020-01-01 24:00", "x", "0x1F", '"', "1,5", "기온", "-999", "inf"])
-HEADERS = st.lists(st.sampled_from(["time", "date", "hour", "station", "t2m", "기온(°C)", "wp1", "wp2", "lat", "", "year", "month", "day"]),
-                   min_size=1, max_size=5)  # fmt: skip
+CELLS = st.sampled_from(
+    [
+        "",
+        "1",
+        "-3.5",
+        "NaN",
+        "1e400",
+        "T",
+        "2020-01-01",
+        "2020-01-01 24:00",
+        "x",
+        "0x1F",
+        '"',
+        "1,5",
+        "기온",
+        "-999",
+        "inf",
+    ]
+)
+HEADERS = st.lists(
+    st.sampled_from(
+        ["time", "date", "hour", "station", "t2m", "기온(°C)", "wp1", "wp2", "lat", "", "year", "month", "day"]
+    ),
+    min_size=1,
+    max_size=5,
+)
 
 
 @FAST
@@ -67,7 +92,9 @@ def test_tables(tmp_path, header, rows, delimiter):
 @FAST
 @given(st.data())
 def test_mutations_of_a_sound_table(tmp_path, data):
-    text = list("valid_time,station,t2m [degC]\n2020-01-01 00:00,1,3.5\n2020-01-01 01:00,1,3.0\n2020-01-01 00:00,2,NA\n")
+    text = list(
+        "valid_time,station,t2m [degC]\n2020-01-01 00:00,1,3.5\n2020-01-01 01:00,1,3.0\n2020-01-01 00:00,2,NA\n"
+    )
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.characters(codec="utf-8"))
     path = tmp_path / "x.csv"

@@ -24,7 +24,10 @@ def cutouts(tmp_path):
 def test_read(cutouts):
     assert hdf5.read(cutouts, "/images/r", 1).tolist() == [[6, 7], [8, 9], [10, 11]]
     assert hdf5.read(cutouts, "images/r", slice(0, 4, 2)).shape == (2, 3, 2)
-    assert hdf5.read(cutouts, "redshift").shape == () and hdf5.read(cutouts, "labels/name").tolist() == ["spiral", "elliptical"]
+    assert hdf5.read(cutouts, "redshift").shape == () and hdf5.read(cutouts, "labels/name").tolist() == [
+        "spiral",
+        "elliptical",
+    ]
 
 
 def test_datasets(cutouts):

@@ -21,11 +21,17 @@ def laid_out(ds, lead_hours=None, path=PATH):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("gfs_4_20190601_0000_024.nc", "2019-06-01T00"), ("ldaps_2019060106.nc", "2019-06-01T06"),
-     ("l015_v070_erlo_unis_h012.2019060112.nc", "2019-06-01T12"), ("gfs.20190601.t06z.nc", "2019-06-01T06"),
-     ("wrfout_d01_2019-06-01_18:00:00", "2019-06-01T18"), ("era5_2019060100.nc", None), ("nwp.nc", None),
-     ("gfs_20191301_00.nc", None)],
-)  # fmt: skip
+    [
+        ("gfs_4_20190601_0000_024.nc", "2019-06-01T00"),
+        ("ldaps_2019060106.nc", "2019-06-01T06"),
+        ("l015_v070_erlo_unis_h012.2019060112.nc", "2019-06-01T12"),
+        ("gfs.20190601.t06z.nc", "2019-06-01T06"),
+        ("wrfout_d01_2019-06-01_18:00:00", "2019-06-01T18"),
+        ("era5_2019060100.nc", None),
+        ("nwp.nc", None),
+        ("gfs_20191301_00.nc", None),
+    ],
+)
 def test_file_names(name, expected):
     assert issue_in_name(name) == (np.datetime64(expected, "ns") if expected else None)
 
@@ -39,7 +45,11 @@ def test_valid_time_only_is_refused():
 
 def test_valid_time_with_a_lead():
     ds, notes = laid_out(xr.Dataset({"t": ("time", np.zeros(4))}, {"time": START + HOURS}), lead_hours=24)
-    assert ds["time"].values[0] == START - np.timedelta64(24, "h") and ds["t"].dims == ("time", "prediction_timedelta") or notes
+    assert (
+        ds["time"].values[0] == START - np.timedelta64(24, "h")
+        and ds["t"].dims == ("time", "prediction_timedelta")
+        or notes
+    )
     assert ds["prediction_timedelta"].values.tolist() == [24 * 3600 * 10**9] and "valid time" in notes[0]
 
 
@@ -69,7 +79,11 @@ def test_issue_time_of_the_file_name():
 
 
 def test_ncl_attributes():
-    attrs = {"initial_time": "06/01/2019 (00:00)", "forecast_time": np.array([12], np.int32), "forecast_time_units": "hours"}
+    attrs = {
+        "initial_time": "06/01/2019 (00:00)",
+        "forecast_time": np.array([12], np.int32),
+        "forecast_time_units": "hours",
+    }
     ds, _ = laid_out(xr.Dataset({"t": ("latitude", np.zeros(3), attrs)}))
     assert ds["time"].values[0] == START and ds["prediction_timedelta"].values[0] == np.timedelta64(12, "h")
 
@@ -87,8 +101,9 @@ def test_records_become_a_table():
 
 def test_table_of_valid_times():
     valid = (START + np.array([0, 12]).astype("timedelta64[h]"))[:, None] + HOURS[None, :]
-    ds = xr.Dataset({"t": (("time", "k"), np.zeros((2, 4)))},
-                    {"time": valid[:, 0], "valid_time": (("time", "k"), valid)})  # fmt: skip
+    ds = xr.Dataset(
+        {"t": (("time", "k"), np.zeros((2, 4)))}, {"time": valid[:, 0], "valid_time": (("time", "k"), valid)}
+    )
     assert (laid_out(ds)[0]["prediction_timedelta"].values == HOURS).all()
 
 

@@ -18,7 +18,11 @@ def test_layouts_mean_the_same(layout, tmp_path):
     found = open_forecast(tmp_path / "nwp.nc")
     variable = found["2m_temperature"]
     wanted = expected["2m_temperature"].transpose(
-        *[d for d in ("time", "prediction_timedelta", "number", "station", "latitude", "longitude") if d in expected.dims]
+        *[
+            d
+            for d in ("time", "prediction_timedelta", "number", "station", "latitude", "longitude")
+            if d in expected.dims
+        ]
     )
     assert variable.dims[:2] == ("time", "prediction_timedelta") and variable.shape == wanted.shape
     assert np.allclose(variable.values, wanted.values, atol=1e-3) and variable.attrs["units"] == "K"
@@ -34,7 +38,11 @@ def test_wrf_extras(tmp_path):
     found = open_forecast(tmp_path / "wrfout.nc")
     rain = found["total_precipitation"]
     assert rain.attrs["units"] == "m" and np.allclose(rain[0, :, 0, 0], [0.001, 0.002, 0.003])
-    assert found["latitude"].dims == ("y", "x") and "U" not in found and any("staggered" in n for n in found.attrs["sciml_notes"])
+    assert (
+        found["latitude"].dims == ("y", "x")
+        and "U" not in found
+        and any("staggered" in n for n in found.attrs["sciml_notes"])
+    )
 
 
 def test_unknown_layout(tmp_path):

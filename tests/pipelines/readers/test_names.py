@@ -72,9 +72,18 @@ def test_every_unit_in_a_name_is_known():
 
 @pytest.mark.parametrize(
     ("spelling", "house"),
-    [("step", "prediction_timedelta"), ("leadtime", "prediction_timedelta"), ("member", "number"), ("XLAT", "latitude"),
-     ("isobaricInhPa", "level"), ("plev", "level"), ("wmo_id", "station"), ("지점명", "station"), ("DEM", "altitude")],
-)  # fmt: skip
+    [
+        ("step", "prediction_timedelta"),
+        ("leadtime", "prediction_timedelta"),
+        ("member", "number"),
+        ("XLAT", "latitude"),
+        ("isobaricInhPa", "level"),
+        ("plev", "level"),
+        ("wmo_id", "station"),
+        ("지점명", "station"),
+        ("DEM", "altitude"),
+    ],
+)
 def test_coordinates(spelling, house):
     assert names.coordinate_name(spelling) == house
 
@@ -87,8 +96,13 @@ def test_coordinates_by_attributes():
 
 @pytest.mark.parametrize(
     ("name", "attrs", "role"),
-    [("init", {}, "issue"), ("time", {}, "any"), ("valid_time", {}, "valid"), ("t2m", {}, None),
-     ("time", {"standard_name": "forecast_reference_time"}, "issue")],
-)  # fmt: skip
+    [
+        ("init", {}, "issue"),
+        ("time", {}, "any"),
+        ("valid_time", {}, "valid"),
+        ("t2m", {}, None),
+        ("time", {"standard_name": "forecast_reference_time"}, "issue"),
+    ],
+)
 def test_time_roles(name, attrs, role):
     assert names.time_role(name, attrs) == role

@@ -13,8 +13,10 @@ from sciml.pipelines.readers import netcdf
 def field():
     """Two days of 2 m temperature [degC] as packed integers would come out."""
     values = np.linspace(-5.0, 25.0, 48)
-    return xr.Dataset({"t2m": ("time", values, {"units": "degC"})},
-                      {"time": ("time", np.arange(48), {"units": "hours since 2020-01-01 00:00:00 +09:00"})})  # fmt: skip
+    return xr.Dataset(
+        {"t2m": ("time", values, {"units": "degC"})},
+        {"time": ("time", np.arange(48), {"units": "hours since 2020-01-01 00:00:00 +09:00"})},
+    )
 
 
 def saved(ds: xr.Dataset, tmp_path, engine="h5netcdf", **options):
@@ -116,7 +118,9 @@ def test_damaged_chunk_names_the_variable(tmp_path):
         netcdf.open_dataset(path)
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"<html></html>", "HTML"), (b"GRIB\0\0", "GRIB"), (b"a,b\n1,2\n", "text file")])
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"<html></html>", "HTML"), (b"GRIB\0\0", "GRIB"), (b"a,b\n1,2\n", "text file")]
+)
 def test_other_formats(write, content, words):
     with pytest.raises(DataError, match=words):
         netcdf.open_dataset(write("x.nc", content))

@@ -30,8 +30,10 @@ def test_five_summers():
     """Five summers of 62 days become three, one and one."""
     summers = np.concatenate([np.datetime64(f"{year}-06-30") + np.arange(62) for year in range(2013, 2018)])
     blocks = time_blocks(summers, gap=2 * DAY)
-    years = [np.unique(summers[block].astype("datetime64[Y]").astype(int) + 1970).tolist()
-             for block in (blocks.train, blocks.validation, blocks.test)]  # fmt: skip
+    years = [
+        np.unique(summers[block].astype("datetime64[Y]").astype(int) + 1970).tolist()
+        for block in (blocks.train, blocks.validation, blocks.test)
+    ]
     assert years == [[2013, 2014, 2015], [2016], [2017]] and blocks.purged == 0
     assert "2016-06-30" in blocks.describe() and "186 items" in blocks.describe()
 
@@ -51,7 +53,10 @@ def test_snap_can_be_turned_off():
 
 def test_dates():
     blocks = time_blocks(days(100), gap=0 * DAY, train_until="2010-02-28", validation_until="2010-03-31")
-    assert str(blocks.times[blocks.train[-1]])[:10] == "2010-02-28" and str(blocks.times[blocks.test[0]])[:10] == "2010-04-01"
+    assert (
+        str(blocks.times[blocks.train[-1]])[:10] == "2010-02-28"
+        and str(blocks.times[blocks.test[0]])[:10] == "2010-04-01"
+    )
 
 
 def test_a_date_means_its_end():

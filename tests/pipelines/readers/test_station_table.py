@@ -12,9 +12,17 @@ from sciml.pipelines.readers.table import read_table
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("기온(°C)", ("기온", "°C")), ("t2m [degC]", ("t2m", "degC")), ("풍향(16방위)", ("풍향", "16방위")), ("t2m", ("t2m", "")),
-     ("미세먼지(PM10)", ("미세먼지(PM10)", "")), ("roof (north)", ("roof (north)", "")), ("wp [%]", ("wp", "%")), ("일시(KST)", ("일시", "KST"))],
-)  # fmt: skip
+    [
+        ("기온(°C)", ("기온", "°C")),
+        ("t2m [degC]", ("t2m", "degC")),
+        ("풍향(16방위)", ("풍향", "16방위")),
+        ("t2m", ("t2m", "")),
+        ("미세먼지(PM10)", ("미세먼지(PM10)", "")),
+        ("roof (north)", ("roof (north)", "")),
+        ("wp [%]", ("wp", "%")),
+        ("일시(KST)", ("일시", "KST")),
+    ],
+)
 def test_units_in_headers(header, expected):
     assert split_unit(header) == expected
 
@@ -61,9 +69,16 @@ def test_numbers_in_variable_names_are_no_stations(write):
 
 @pytest.mark.parametrize(
     "text",
-    ["day,time,t2m\n2022-07-01,13,1\n", "date,hour,t2m\n20220701,13,1\n", "date,time,t2m\n2022-07-01,13:00,1\n",
-     "year,month,day,hour,t2m\n2022,7,1,13,1\n", "날짜,시간,기온\n2022-07-01,13,1\n", "일시,기온\n2022-07-01 13:00,1\n", "TM,TA\n202207011300,1\n"],
-)  # fmt: skip
+    [
+        "day,time,t2m\n2022-07-01,13,1\n",
+        "date,hour,t2m\n20220701,13,1\n",
+        "date,time,t2m\n2022-07-01,13:00,1\n",
+        "year,month,day,hour,t2m\n2022,7,1,13,1\n",
+        "날짜,시간,기온\n2022-07-01,13,1\n",
+        "일시,기온\n2022-07-01 13:00,1\n",
+        "TM,TA\n202207011300,1\n",
+    ],
+)
 def test_times_in_one_or_more_columns(write, text):
     assert shaped(write, text)[0].times[0] == pd.Timestamp("2022-07-01 13:00")
 

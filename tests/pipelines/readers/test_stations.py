@@ -24,14 +24,20 @@ def test_units_decide_whether_numbers_change(write):
 
 def test_units_of_the_name(write):
     field = read_observations(write("obs.csv", "valid,station,tmpf,sknt\n2020-01-01 00:00,RKSI,32,10\n"))
-    assert field["2m_temperature"].item() == pytest.approx(273.15) and field["10m_wind_speed"].item() == pytest.approx(5.144, abs=1e-3)
+    assert field["2m_temperature"].item() == pytest.approx(273.15) and field["10m_wind_speed"].item() == pytest.approx(
+        5.144, abs=1e-3
+    )
 
 
 def test_korean_table(write):
     text = "지점,지점명,일시,기온(°C),습도(%)\n108,서울,2022-07-01 09:00,24.0,90\n159,부산,2022-07-01 09:00,25.0,80\n"
     ds = read_observations(write("obs.csv", text, "utf-8"), zone="Asia/Seoul", stations=["부산", "서울"])
-    assert ds["time"].values[0] == np.datetime64("2022-07-01T00") and ds["2m_temperature"].values[0, 0] == pytest.approx(298.15)
-    assert read_observations(write("obs.csv", text), stations=[108, 159])["2m_relative_humidity"].values.tolist() == [[90.0, 80.0]]
+    assert ds["time"].values[0] == np.datetime64("2022-07-01T00") and ds["2m_temperature"].values[
+        0, 0
+    ] == pytest.approx(298.15)
+    assert read_observations(write("obs.csv", text), stations=[108, 159])["2m_relative_humidity"].values.tolist() == [
+        [90.0, 80.0]
+    ]
 
 
 def test_wanted_order_and_absent_stations(write):
@@ -63,7 +69,9 @@ def test_one_unnamed_station(write):
 
 def test_variables_by_either_name(write):
     text = "time,t2m,ssrd,note\n2020-01-01,1,2,calm\n"
-    assert list(read_observations(write("obs.csv", text), variables=["ssrd"]).data_vars) == ["surface_solar_radiation_downwards"]
+    assert list(read_observations(write("obs.csv", text), variables=["ssrd"]).data_vars) == [
+        "surface_solar_radiation_downwards"
+    ]
     assert list(read_observations(write("obs.csv", text), variables=["2m_temperature"]).data_vars) == ["2m_temperature"]
     assert any("note" in note for note in read_observations(write("obs.csv", text)).attrs["sciml_notes"])
     with pytest.raises(DataError, match="not numeric .*'calm'"):
@@ -96,14 +104,19 @@ def test_two_columns_of_one_house_name(write):
 def test_netcdf(tmp_path):
     expected = observations_like(tmp_path / "obs.nc")
     found = read_observations(tmp_path / "obs.nc", stations=[1, 2])
-    assert np.allclose(found["2m_temperature"], expected["2m_temperature"]) and (found["time"].values == expected["time"].values).all()
+    assert (
+        np.allclose(found["2m_temperature"], expected["2m_temperature"])
+        and (found["time"].values == expected["time"].values).all()
+    )
 
 
 def test_netcdf_of_one_station_in_a_zone(tmp_path):
     raw = xr.Dataset({"temp": ("date", [1.0, 2.0])}, {"date": pd.date_range("2020-01-01 09:00", periods=2, freq="h")})
     raw.to_netcdf(tmp_path / "obs.nc", engine="h5netcdf")
     found = read_observations(tmp_path / "obs.nc", zone="Asia/Seoul", units={"temp": "degC"})
-    assert found["time"].values[0] == np.datetime64("2020-01-01") and found["2m_temperature"].values[0, 0] == pytest.approx(274.15)
+    assert found["time"].values[0] == np.datetime64("2020-01-01") and found["2m_temperature"].values[
+        0, 0
+    ] == pytest.approx(274.15)
 
 
 def test_verif_observations(tmp_path):
@@ -121,8 +134,10 @@ def test_a_forecast_is_no_observation(tmp_path):
 
 
 def test_gridded_netcdf_is_refused(tmp_path):
-    raw = xr.Dataset({"t2m": (("time", "lat", "lon"), np.zeros((2, 2, 2)))},
-                     {"time": pd.date_range("2020", periods=2), "lat": [1.0, 2], "lon": [1.0, 2]})  # fmt: skip
+    raw = xr.Dataset(
+        {"t2m": (("time", "lat", "lon"), np.zeros((2, 2, 2)))},
+        {"time": pd.date_range("2020", periods=2), "lat": [1.0, 2], "lon": [1.0, 2]},
+    )
     raw.to_netcdf(tmp_path / "obs.nc", engine="h5netcdf")
     with pytest.raises(DataError, match="no observations by time"):
         read_observations(tmp_path / "obs.nc")
@@ -130,7 +145,9 @@ def test_gridded_netcdf_is_refused(tmp_path):
 
 def test_campus_thermometer(real_data):
     """Decomposed Hangul headers, day and hour in two columns."""
-    ds = read_observations(real_data / "kd" / "kma_csv" / "merged_result.csv", zone="Asia/Seoul", variables=["1시간기온", "외기온도"])
+    ds = read_observations(
+        real_data / "kd" / "kma_csv" / "merged_result.csv", zone="Asia/Seoul", variables=["1시간기온", "외기온도"]
+    )
     assert set(ds.data_vars) == {"2m_temperature", "외기온도"} and ds.sizes["time"] == 1488
     assert ds["time"].values[0] == np.datetime64("2022-06-30T15:00")
 

@@ -30,7 +30,9 @@ def test_sizes_of_error(weather):
     by_lead = [rmse(errors_at(nwp, obs, lead)) for lead in range(3)]
     assert 1.4 < by_lead[0] < 2.2 and by_lead[0] < by_lead[1] < by_lead[2] < 3.2
     assert 2.5 < rmse(truth[1:] - truth[:-1]) < 3.4
-    seasons = np.stack([np.ones(truth.shape[0]), *(f(2 * np.pi * np.arange(truth.shape[0]) / 365.25) for f in (np.cos, np.sin))], 1)
+    seasons = np.stack(
+        [np.ones(truth.shape[0]), *(f(2 * np.pi * np.arange(truth.shape[0]) / 365.25) for f in (np.cos, np.sin))], 1
+    )
     anomaly = truth - seasons @ np.linalg.lstsq(seasons, truth, rcond=None)[0]
     assert 3.8 < rmse(anomaly) < 5.2
 
@@ -83,7 +85,9 @@ def test_files_are_read_back(tmp_path):
     assert np.allclose(found["altitude"], nwp["altitude"]) and found.attrs["sciml_notes"] == []
 
 
-@pytest.mark.parametrize("options", [{"days": 0}, {"stations": 0}, {"leads_hours": (48, 24)}, {"members": -1}, {"issue_hours": 0}])
+@pytest.mark.parametrize(
+    "options", [{"days": 0}, {"stations": 0}, {"leads_hours": (48, 24)}, {"members": -1}, {"issue_hours": 0}]
+)
 def test_impossible_sizes(options):
     with pytest.raises(SettingsError):
         synthetic.nwp_and_observations(**options)

@@ -8,7 +8,11 @@ import pytest
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.readers.table import read_table
 
-KMA = "지점,지점명,일시,기온(°C),풍속(m/s),강수량(mm)\n108,서울,2022-07-01 01:00,24.1,2.0,\n108,서울,2022-07-01 02:00,23.9,1.8,0.5\n"
+KMA = (
+    "지점,지점명,일시,기온(°C),풍속(m/s),강수량(mm)\n"
+    "108,서울,2022-07-01 01:00,24.1,2.0,\n"
+    "108,서울,2022-07-01 02:00,23.9,1.8,0.5\n"
+)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949", "euc-kr"])
@@ -20,7 +24,7 @@ def test_encodings(write, encoding):
 
 
 def test_latin_degree_sign(write):
-    """"°C" in latin-1 is also a syllable of cp949."""
+    """ "°C" in latin-1 is also a syllable of cp949."""
     table = read_table(write("obs.csv", "time,t (°C)\n2020-01-01,1\n", "latin-1"))
     assert list(table.columns) == ["time", "t (°C)"]
 
@@ -42,7 +46,9 @@ def test_decimal_comma(write):
 
 
 def test_quotes_comments_and_blank_lines(write):
-    table = read_table(write("obs.csv", '# station 108\n\n"time","name, place","t2m"\n"2020-01-01","Seoul, Korea","1"\n\n'))
+    table = read_table(
+        write("obs.csv", '# station 108\n\n"time","name, place","t2m"\n"2020-01-01","Seoul, Korea","1"\n\n')
+    )
     assert table["name, place"].tolist() == ["Seoul, Korea"] and table.index.tolist() == [4]
 
 
@@ -81,11 +87,20 @@ def test_uci_table(real_data):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("time,t2m\n", "no rows"), ("", "empty"), ("\n\n# c\n", "only blank lines"), ("time,t,t\n1,2,3\n", "'t' occurs 2 times"),
-     ("time,t2m\n2020-01-01,1\n2020-01-02,1,2,3\n", "line 3 has 4 cells"), ("time,t2m\n2020-01-01\n", "line 2 has 1 cells"),
-     ("1,2\n3,4\n", "no header"), (b"\x89HDF\r\n\x1a\n\0\0", "hdf5"), (b"PK\x03\x04", "zip"), (b"\x00\x01\x02", "no known"),
-     ("time,t2m\n,1\n,2\n", "empty in every row")],
-)  # fmt: skip
+    [
+        ("time,t2m\n", "no rows"),
+        ("", "empty"),
+        ("\n\n# c\n", "only blank lines"),
+        ("time,t,t\n1,2,3\n", "'t' occurs 2 times"),
+        ("time,t2m\n2020-01-01,1\n2020-01-02,1,2,3\n", "line 3 has 4 cells"),
+        ("time,t2m\n2020-01-01\n", "line 2 has 1 cells"),
+        ("1,2\n3,4\n", "no header"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "hdf5"),
+        (b"PK\x03\x04", "zip"),
+        (b"\x00\x01\x02", "no known"),
+        ("time,t2m\n,1\n,2\n", "empty in every row"),
+    ],
+)
 def test_refusals(write, content, words):
     with pytest.raises(DataError, match=words):
         read_table(write("obs.csv", content))

@@ -1,0 +1,470 @@
+"""Training: the same numbers whatever interrupts it, the best weights at the end, and failures that say so."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from sciml.pipelines.errors import NumericalError
+from sciml.pipelines.kd import train as module
+from sciml.pipelines.kd.design import make_design
+from sciml.pipelines.kd.student import Shape, build
+from sciml.pipelines.kd.train import Hooks, Job, Stage, Trainer, fixed_sample, order_of, rmse, with_goal
+from sciml.pipelines.kd.windows import DIRECT, PRIVILEGED, RESIDUAL, make_windows
+
+HEADS = {"point": (), "gaussian": (), "quantile": (0.1, 0.5, 0.9)}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def setting(weather):
+    """A small design and jobs over it: setting.job(schedule, ...)."""
+    made = weather(days=900, stations=2, leads_hours=(24, 48), observed_days=None, missing=0.03)
+    fit = replace(
+        made.fit, history=4, train_issues=90, epochs=3, archive_epochs=2, hidden=5, batch_size=16, learning_rate=5e-3
+    )
+    design = make_design(made.pairs, fit)
+
+    def windows(block, kind="observed", inputs=DIRECT):
+        return make_windows(design, getattr(design, block), fit, kind=kind, inputs=inputs)
+
+    def shaped(train, kind="lstm_ae", head="point"):
+        predictors = 0 if train.future is None else train.future.shape[2]
+        return Shape(
+            kind,
+            train.channels,
+            design.history,
+            design.horizon,
+            1,
+            5,
+            2 if kind == "lstm_ae" else 1,
+            predictors,
+            head,
+            HEADS[head],
+        )
+
+    def job(
+        schedule="none", *, kind="lstm_ae", head="point", inputs=DIRECT, seed=0, epochs=3, patience=None, **more
+    ) -> Job:
+        train, validation = windows("train", inputs=inputs), windows("validation", inputs=inputs)
+        shape, stages = shaped(train, kind, head), []
+        if schedule == "archive":
+            stages.append(Stage("archive", "pretrain", windows("archive", "record", inputs), 2, patience))
+        record = windows("archive", "record") if schedule == "joint" else None
+        stages.append(
+            Stage(
+                "fit",
+                schedule,
+                windows("train", inputs=PRIVILEGED) if schedule == "hint" else train,
+                epochs,
+                patience,
+                record,
+            )
+        )
+        if schedule == "hint":
+            seen = shaped(windows("train", inputs=PRIVILEGED), kind, head)
+            twin = build(seen, 77)
+            with torch.no_grad():
+                twin.head.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+            more["twin"] = (seen, {n: p.clone() for n, p in twin.state_dict().items()})
+        return Job("arm", seed, shape, tuple(stages), train, validation, tuple(design.scaling.scale), **more)
+
+    return SimpleNamespace(fit=fit, design=design, job=job, windows=windows)
+
+
+def bits(trainer):
+    """Weights, moments and rows, without the clock."""
+    tensors, header = module.pack(trainer.state)
+    rows = [{k: v for k, v in row.items() if k != "cpu_seconds"} for row in header["rows"]]
+    return (
+        {n: a.tobytes() for n, a in tensors.items()},
+        rows,
+        header["best"],
+        header["steps_done"],
+        header["windows_done"],
+    )
+
+
+def assert_same(a, b):
+    for x, y in zip(a, b, strict=True):
+        if isinstance(x, dict) and x and isinstance(next(iter(x.values())), bytes):
+            assert x.keys() == y.keys()
+            assert [n for n in x if x[n] != y[n]] == []
+        else:
+            assert x == y
+
+
+def interrupted(job, fit, stops):
+    """Train to the end, stopped at the given numbers of questions; every time through the bytes of a checkpoint."""
+    store, stops = {}, iter(stops)
+    hooks = Hooks(
+        load=lambda name: store.get(name),
+        save=lambda name, tensors, header: store.update({name: (tensors, json.loads(json.dumps(header)))}),
+    )
+    for _ in range(200):
+        left = [next(stops, None)]
+
+        def ask(left=left):
+            if left[0] is not None:
+                left[0] -= 1
+            return left[0] == 0
+
+        trainer = Trainer(job, fit, replace(hooks, should_stop=ask))
+        if trainer.run():
+            return trainer
+    raise AssertionError("never finished")
+
+
+FORMS = ["none", "response", "anneal", "trust", "hint", "joint", "archive"]
+
+
+@pytest.mark.parametrize("schedule", FORMS)
+def test_every_schedule_trains(setting, schedule):
+    rows = []
+    trainer = Trainer(setting.job(schedule), setting.fit, Hooks(on_epoch=rows.append))
+    assert trainer.run() and trainer.state.finished
+    stages = [(row["stage"], row["epoch"]) for row in rows]
+    wanted = [("archive", e) for e in range(3)] * (schedule == "archive") + [("fit", e) for e in range(4)]
+    assert stages == wanted
+    assert rows[-1]["train_rmse"] < rows[0]["train_rmse"]
+    steps = -(-len(setting.windows("train")) // 16) * 3
+    archive = -(-len(setting.windows("archive", "record")) // 16) * 2 if schedule == "archive" else 0
+    assert trainer.state.steps_done == steps + archive
+    assert rows[-1]["windows"] == 3 * len(setting.windows("train")) + (
+        2 * len(setting.windows("archive", "record")) if schedule == "archive" else 0
+    )
+
+
+@pytest.mark.parametrize("head", ["gaussian", "quantile"])
+@pytest.mark.parametrize("kind", ["lstm_ae", "lstm", "autoencoder"])
+def test_every_student_and_head_trains(setting, kind, head):
+    trainer = Trainer(setting.job("response", kind=kind, head=head, epochs=2), setting.fit, Hooks())
+    assert trainer.run()
+    assert trainer.state.rows[-1]["train_rmse"] < trainer.state.rows[0]["train_rmse"]
+
+
+@pytest.mark.parametrize("schedule", FORMS)
+def test_interruptions_do_not_show(setting, schedule):
+    """Stopped within an epoch, at its end, and right after resuming: weights, moments and rows to the last bit."""
+    job, fit = setting.job(schedule, epochs=2), replace(setting.fit, batch_size=8)
+    assert len(job.train) > 16 * 8, "a stop is asked for within the epoch"
+    once = Trainer(job, fit, Hooks())
+    assert once.run()
+    for stops in ([1], [1, 1, 1, 2], [4, 1]):
+        assert_same(bits(once), bits(interrupted(job, fit, stops)))
+
+
+@given(
+    stops=st.lists(st.integers(1, 30), max_size=5),
+    kind=st.sampled_from(["lstm_ae", "lstm", "autoencoder"]),
+    head=st.sampled_from(list(HEADS)),
+)
+@examples(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_interruptions_anywhere(setting, monkeypatch, stops, kind, head):
+    """Every step may be the last before a stop, for every kind of network."""
+    fit = replace(setting.fit, batch_size=7, soft_weight="spread")
+    monkeypatch.setattr(Trainer, "_one_epoch", _ask_after_every_step)
+    job = setting.job("joint", kind=kind, head=head, epochs=2)
+    once = Trainer(job, fit, Hooks())
+    assert once.run()
+    assert_same(bits(once), bits(interrupted(job, fit, stops)))
+
+
+def _ask_after_every_step(self, stage):
+    state, size = self.state, self._batch_size(stage)
+    order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
+    records = self._record_batches(stage)
+    for batch in stage.windows.batches(size, order):
+        self._step(stage, batch, next(records) if records else None)
+        state.step += 1
+        if self.hooks.should_stop():
+            return False
+    return True
+
+
+def test_the_same_job_twice(setting):
+    torch.manual_seed(1)
+    a = Trainer(setting.job("response"), setting.fit, Hooks())
+    a.run()
+    torch.manual_seed(2)
+    b = Trainer(setting.job("response"), setting.fit, Hooks())
+    b.run()
+    other = Trainer(setting.job("response", seed=1), setting.fit, Hooks())
+    other.run()
+    assert_same(bits(a), bits(b))
+    assert bits(a)[0] != bits(other)[0]
+
+
+@pytest.mark.parametrize("schedule", ["response", "anneal", "trust", "joint"])
+def test_without_weight_the_twin_is_the_student_alone(setting, schedule):
+    """The comparison is fair: the same first weights and batches in both arms."""
+    fit = replace(setting.fit, distillation_weight=0.0)
+    taught, alone = Trainer(setting.job(schedule), fit, Hooks()), Trainer(setting.job("none"), fit, Hooks())
+    taught.run(), alone.run()
+    for a, b in zip(taught.state.student.parameters(), alone.state.student.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_order_is_a_pure_function():
+    torch.manual_seed(1)
+    a = order_of(3, "fit", 5, 100)
+    torch.manual_seed(2)
+    assert torch.equal(a, order_of(3, "fit", 5, 100))
+    assert torch.equal(a.sort().values, torch.arange(100))
+    for other in (order_of(4, "fit", 5, 100), order_of(3, "archive", 5, 100), order_of(3, "fit", 6, 100)):
+        assert not torch.equal(a, other)
+
+
+def test_record_batches_keep_step(setting):
+    """`joint`: one record batch of full size per observed batch, whichever of the two is longer."""
+    job = setting.job("joint")
+    for stage in (job.stages[0], replace(job.stages[0], record=setting.windows("validation"))):
+        trainer = Trainer(job, setting.fit, Hooks())
+        whole = [b.soft for b in trainer._record_batches(stage)]
+        assert len(whole) == -(-len(stage.windows) // 16) and all(b.shape[-1] == 16 for b in whole)
+        trainer.state.step = 3
+        assert all(torch.equal(a.soft, b) for a, b in zip(trainer._record_batches(stage), whole[3:], strict=True))
+        trainer.state.step, trainer.state.epoch = 0, 1
+        assert not torch.equal(next(trainer._record_batches(stage)).soft, whole[0])
+
+
+def naive_rmse(student, windows, scale, against="target"):
+    batch = windows.gather(torch.arange(len(windows)))
+    with torch.no_grad():
+        point = student.point(student(batch.x, batch.future, batch.anchor)).numpy()
+    weight = (batch.weight if against == "target" else batch.soft_weight > 0).numpy() > 0
+    error = (point - getattr(batch, against).numpy()) * np.array(scale)[None, :, None]
+    return np.sqrt(np.mean(error[weight].astype(np.float64) ** 2))
+
+
+@pytest.mark.parametrize("against", ["target", "soft"])
+def test_rmse_in_the_unit_of_the_target(setting, against):
+    job = setting.job()
+    student = build(job.shape, 3)
+    found = rmse(student, job.train, job.unit_scale, against=against)
+    assert found == pytest.approx(naive_rmse(student, job.train, job.unit_scale, against), rel=1e-5)
+    assert 3 < found < 40  # kelvin, not standard deviations
+
+
+def test_rmse_of_nothing_is_nan(setting):
+    job = setting.job()
+    empty = replace(job.train, weight=job.train.weight * 0)
+    assert np.isnan(rmse(build(job.shape, 0), empty, job.unit_scale))
+
+
+def test_checkpoints_are_written_as_time_goes_by(setting, monkeypatch):
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+    saved = []
+    Trainer(
+        setting.job(), setting.fit, Hooks(save=lambda name, tensors, header: saved.append((name, header["epoch"])))
+    ).run()
+    assert saved == [("arm-0", 1), ("arm-0", 2), ("arm-0", 3), ("arm-0", 0)]
+
+
+def test_epoch_zero_is_the_untrained_student(setting):
+    job = setting.job()
+    trainer = Trainer(job, setting.fit, Hooks())
+    trainer.run()
+    first = trainer.state.rows[0]
+    assert (first["epoch"], first["steps"], first["windows"]) == (0, 0, 0)
+    assert first["train_rmse"] == pytest.approx(naive_rmse(build(job.shape, 0), job.train, job.unit_scale), rel=1e-5)
+    assert first["validation_rmse"] == pytest.approx(
+        naive_rmse(build(job.shape, 0), job.validation, job.unit_scale), rel=1e-5
+    )
+
+
+def test_a_residual_student_starts_at_the_corrected_forecast(setting):
+    job = setting.job(inputs=RESIDUAL)
+    trainer = Trainer(job, setting.fit, Hooks())
+    trainer.run()
+    design = setting.design
+    error = (design.corrected - design.pairs.truth)[design.validation]
+    assert trainer.state.rows[0]["validation_rmse"] == pytest.approx(np.sqrt(np.nanmean(error**2)), rel=1e-4)
+
+
+@pytest.mark.parametrize("schedule", ["none", "archive"])
+def test_the_best_weights_come_back(setting, schedule):
+    """A learning rate that makes the later epochs worse."""
+    fit = replace(setting.fit, learning_rate=0.2)
+    job = setting.job(schedule, epochs=6)
+    trainer = Trainer(job, fit, Hooks())
+    trainer.run()
+    state = trainer.state
+    held = [row["validation_rmse"] for row in state.rows]
+    assert state.best["rmse"] == min(held) < held[-1]
+    best = state.rows[int(np.argmin(held))]
+    assert (state.best["stage"], state.best["epoch"]) == (best["stage"], best["epoch"])
+    assert rmse(state.student, job.validation, job.unit_scale) == pytest.approx(min(held), rel=1e-6)
+
+
+def test_fitting_starts_from_the_best_of_the_archive(setting):
+    fit = replace(setting.fit, learning_rate=0.01)
+    trainer = Trainer(setting.job("archive"), fit, Hooks())
+    trainer.run()
+    archive = [r["validation_rmse"] for r in trainer.state.rows if r["stage"] == "archive"]
+    assert min(archive) < 0.9 * archive[0], "the archive teaches something here"
+    (start,) = [r["validation_rmse"] for r in trainer.state.rows if r["stage"] == "fit" and r["epoch"] == 0]
+    assert start == min(archive)
+
+
+@pytest.mark.parametrize(
+    ("stage", "held", "train", "goal", "enough"),
+    [
+        ("fit", [5, 4, 4.1], [5, 4, 3], None, False),
+        ("fit", [5, 4, 4.1, 4.2], [5, 4, 3, 3], None, True),
+        ("fit", [5, 4, 4.1, 4.0], [5, 4, 3, 3], None, True),
+        ("fit", [5, 4, 4.1, 3.9], [5, 4, 3, 3], None, False),
+        ("fit", [5, 4, 4.1, 4.2], [5, 4, 3, 3], 2.9, False),
+        ("fit", [5, 4, 4.1, 4.2], [5, 4, 3, 3], 3.0, True),
+        ("fit", [5, 4, 4.1, 4.2], [5, 2.0, 3, 3], 2.5, True),
+        ("archive", [5, 4, 4.1, 4.2], [5, 4, 3, 3], 2.9, True),
+    ],
+)
+def test_patience_and_goal(setting, stage, held, train, goal, enough):
+    """Two epochs without better validation end a stage, in `fit` only once the training RMSE met the goal."""
+    trainer = Trainer(with_goal(setting.job(), goal), setting.fit, Hooks())
+    trainer.state.rows = [{"stage": "before", "validation_rmse": 0.1, "train_rmse": 0.1}] + [
+        {"stage": stage, "validation_rmse": v, "train_rmse": t} for v, t in zip(held, train, strict=True)
+    ]
+    windows = trainer.job.train
+    assert trainer._enough(Stage(stage, "none", windows, 10, 2)) == enough
+    assert not trainer._enough(Stage(stage, "none", windows, 10, None))
+
+
+def test_patience_ends_training(setting):
+    fit = replace(setting.fit, learning_rate=0.3)
+    trainer = Trainer(setting.job(epochs=60, patience=2), fit, Hooks())
+    trainer.run()
+    held = [row["validation_rmse"] for row in trainer.state.rows]
+    assert len(held) < 61 and int(np.argmin(held)) == len(held) - 3
+
+
+def test_divergence_is_an_error_that_names_the_job(setting):
+    fit = replace(setting.fit, learning_rate=1e25)
+    with pytest.raises(NumericalError, match="arm-0: the RMSE is .* after epoch 1 of stage fit") as caught:
+        Trainer(setting.job(), fit, Hooks()).run()
+    assert "--learning-rate" in caught.value.hint
+
+
+def test_last_good_weights_are_kept_when_training_diverges(setting):
+    """The hint points to the checkpoint: it must be there, and hold finite weights."""
+    store = {}
+    fit = replace(setting.fit, learning_rate=1e25)
+    with pytest.raises(NumericalError):
+        Trainer(
+            setting.job(), fit, Hooks(save=lambda name, tensors, header: store.update({name: (tensors, header)}))
+        ).run()
+    tensors, header = store["arm-0"]
+    best = {n: a for n, a in tensors.items() if n.startswith("best.")}
+    assert best and all(np.isfinite(a).all() for a in best.values())
+    assert header["best"]["epoch"] == 0 and not header["finished"]
+
+
+def test_initial_weights_may_be_given(setting):
+    job = setting.job()
+    weights = {n: p.clone() for n, p in build(job.shape, 99).state_dict().items()}
+    trainer = Trainer(replace(job, initial=weights), setting.fit, Hooks())
+    assert all(torch.equal(p, weights[n]) for n, p in trainer.state.student.state_dict().items())
+    trainer.run()
+    assert all(
+        torch.equal(p, q) for p, q in zip(weights.values(), build(job.shape, 99).state_dict().values(), strict=True)
+    ), "and stay as they were"
+
+
+def test_the_privileged_twin_answers_and_stays(setting):
+    job = setting.job("hint")
+    trainer = Trainer(job, setting.fit, Hooks())
+    batch = job.stages[0].windows.gather(torch.arange(9))
+    answer, latent = trainer._ask_twin(batch)
+    twin = build(job.twin[0], 0)
+    twin.load_state_dict(job.twin[1])
+    with torch.no_grad():
+        torch.testing.assert_close(answer, twin.point(twin(batch.x, batch.future)))
+        torch.testing.assert_close(latent, twin.encode(batch.x))
+    assert not answer.requires_grad
+    trainer.run()
+    assert all(torch.equal(p, job.twin[1][n]) for n, p in trainer.twin.state_dict().items())
+
+
+def test_fixed_sample(setting):
+    windows = setting.windows("archive", "record")
+    a, b = fixed_sample(windows, 100), fixed_sample(windows, 100)
+    assert len(a) == 100 and torch.equal(a.row, b.row) and len(set(a.row.tolist())) == 100
+    assert fixed_sample(windows, 10**6) is windows
+
+
+def test_masked_windows_do_not_teach(setting):
+    """A target of weight 0 may hold anything."""
+    job = setting.job("none")
+    spoilt = replace(job.train, target=torch.where(job.train.weight > 0, job.train.target, torch.tensor(1e4)))
+    assert (job.train.weight == 0).any()
+    a = Trainer(job, setting.fit, Hooks())
+    b = Trainer(replace(job, train=spoilt, stages=(replace(job.stages[0], windows=spoilt),)), setting.fit, Hooks())
+    a.run(), b.run()
+    assert_same(bits(a), bits(b))
+
+
+def test_a_checkpoint_holds_all_of_the_state(setting):
+    trainer = Trainer(setting.job("archive"), setting.fit, Hooks())
+    trainer.run()
+    tensors, header = module.pack(trainer.state)
+    again = module.unpack(trainer.job, setting.fit, CPU, tensors, json.loads(json.dumps(header)))
+    second, header2 = module.pack(again)
+    assert header == header2 and tensors.keys() == second.keys()
+    assert all(np.array_equal(tensors[n], second[n]) for n in tensors)
+    assert Trainer(trainer.job, setting.fit, Hooks(load=lambda name: (tensors, header))).run(), (
+        "a finished job is finished"
+    )
+
+
+PROCESS = textwrap.dedent("""
+    import sys, torch
+    torch.set_num_threads(1)
+    rank, folder = int(sys.argv[1]), sys.argv[2]
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    from sciml.pipelines.kd.train import Hooks, Trainer
+    jobs, fit = torch.load(f"{folder}/jobs.pt", weights_only=False)
+    saved = []
+    for n, job in enumerate(jobs):
+        trainer = Trainer(job, fit, Hooks(save=lambda *a: saved.append(a)))
+        trainer.run()
+        torch.save((trainer.state.student.state_dict(), trainer.state.rows, trainer.state.windows_done), f"{folder}/{rank}-{n}.pt")
+    assert bool(saved) == (rank == 0)
+    torch.distributed.destroy_process_group()
+""")
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_student(setting, tmp_path):
+    """Shares of every batch, gradients summed: as one process, up to the order of sums."""
+    fit = replace(setting.fit, batch_size=None)
+    # the last batch of 7 windows leaves each process with an uneven share
+    jobs = [setting.job(schedule, epochs=1) for schedule in ("hint", "joint")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torch.save((jobs, fit), tmp_path / "jobs.pt")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment, stderr=subprocess.PIPE, text=True) for rank in (0, 1)
+    ]  # fmt: skip
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    for n, job in enumerate(jobs):
+        alone = Trainer(job, fit, Hooks())
+        alone.run()
+        (a, rows, seen), (b, _, _) = (torch.load(tmp_path / f"{rank}-{n}.pt", weights_only=False) for rank in (0, 1))
+        assert seen == alone.state.windows_done
+        for name, wanted in alone.state.student.state_dict().items():
+            assert torch.equal(a[name], b[name])
+            torch.testing.assert_close(a[name], wanted, rtol=1e-3, atol=1e-4)
+        for row, wanted in zip(rows, alone.state.rows, strict=True):
+            assert row["validation_rmse"] == pytest.approx(wanted["validation_rmse"], rel=1e-4)
