@@ -117,7 +117,10 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
             raise SettingsError(f"--train-issues {settings.train_issues}: the training block holds {len(train)}")
         train = train[-settings.train_issues :]
     observed = _hidden_before(pairs, train, history)
-    operator = fit_operator(settings.operator, pairs.forecast[train], truth[train], same_quantity=pairs.same_quantity)
+    operator = fit_operator(
+        settings.operator, pairs.forecast[train], truth[train], same_quantity=pairs.same_quantity,
+        held=(pairs.forecast[validation], truth[validation]),
+    )  # fmt: skip
     corrected = operator(pairs.forecast)
     predictors = predictor_table(pairs, train)
     last = pairs.teacher.issue[validation[0]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
-from statistics import fmean, median, mode
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from .summary import (
@@ -176,8 +176,9 @@ def _mark_goal(axis: Axes, race: Mapping[str, Any]) -> None:
     """The goal as a level, and the epochs at which each student meets it as posts below it."""
     goal = fmean(entry["goal"] for entry in race["seeds"])
     axis.axhline(goal, color=BLACK, lw=1, ls="--", zorder=2, label="goal set by the student alone")
-    arm = mode(entry["goal_arm"] for entry in race["seeds"])
-    posts = [(median(entry["goal_epoch"] for entry in race["seeds"]), COLOURS.get(arm, VERMILLION))]
+    arms = {entry["goal_arm"] for entry in race["seeds"]}
+    colour = COLOURS.get(arms.pop(), GREY) if len(arms) == 1 else BLACK
+    posts = [(median(entry["goal_epoch"] for entry in race["seeds"]), colour)]
     if race["epoch"] is not None:
         posts.append((race["epoch"], BLUE))
     bottom = axis.get_ylim()[0]
@@ -192,7 +193,7 @@ def _mark_goal(axis: Axes, race: Mapping[str, Any]) -> None:
 
 
 def _closer(axis: Axes, results: Mapping[str, Any], key: str, race: Mapping[str, Any]) -> None:
-    """A second look at where the taught student meets the goal, if a poor start squeezes it and there is room for it."""
+    """A second look at where the taught student meets the goal, if a poor start squeezes it and there is room."""
     goal, (low, high) = fmean(entry["goal"] for entry in race["seeds"]), axis.get_ylim()
     taught = [curve for arm in TAUGHT for curve in fit_curves(results, arm, key)]
     drawn = [curve for arm in ("alone", "alone_own", "shuffled") for curve in fit_curves(results, arm, key)] + taught

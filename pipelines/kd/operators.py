@@ -57,11 +57,18 @@ class Operator:
         return cls(plain["kind"], np.array(plain["slope"]), np.array(plain["offset"]), curves)
 
 
-def fit_operator(kind: str, forecast: np.ndarray, truth: np.ndarray, *, same_quantity: bool) -> Operator:
+def fit_operator(
+    kind: str, forecast: np.ndarray, truth: np.ndarray, *, same_quantity: bool, held: tuple[np.ndarray, np.ndarray] | None = None
+) -> Operator:
     """Fit on training pairs forecast, truth [i, k, s, v] (NaN where missing).
 
-    kind "auto" is linear for the same quantity (a shift where pairs are few); another quantity needs isotonic or linear.
+    kind "auto": for the same quantity linear, or a shift, or none, whichever fits the `held` (validation) pairs best: a slope
+    fitted to one season misleads in the next.  Another quantity needs isotonic (its default) or linear.
     """
+    if kind == "auto" and same_quantity and held is not None:
+        fitted = [fit_operator(k, forecast, truth, same_quantity=True) for k in ("linear", "shift", "none")]
+        # a tie goes to the richer operator
+        return min(fitted, key=lambda operator: np.round(_mean_square(operator(held[0]) - held[1]), 12))
     if kind == "auto":
         kind = "linear" if same_quantity else "isotonic"
     if kind == "none" and not same_quantity:
@@ -75,6 +82,11 @@ def fit_operator(kind: str, forecast: np.ndarray, truth: np.ndarray, *, same_qua
     for k, s, v in np.ndindex(*shape):
         slope[k, s, v], offset[k, s, v] = _line(forecast, truth, k, s, v, slope_allowed=kind == "linear")
     return Operator(kind, slope, offset)
+
+
+def _mean_square(error: np.ndarray) -> float:
+    seen = error[np.isfinite(error)]
+    return float(np.mean(seen**2)) if seen.size else np.inf
 
 
 def _line(forecast, truth, k: int, s: int, v: int, *, slope_allowed: bool) -> tuple[float, float]:

@@ -215,7 +215,7 @@ class Data:
     synthesize: bool = setting(False, "write a realistic nwp.nc and obs.nc into --to", panel="Synthetic data")
     to: Path = setting(Path("."), "folder for the synthetic files", panel="Synthetic data")
     days: int = setting(2192, "length of the forecast record [days]", panel="Synthetic data")
-    observed_days: int = setting(270, "length of the observed record, at its end [days]", panel="Synthetic data")
+    observed_days: int = setting(400, "length of the observed record, at its end [days]", panel="Synthetic data")
     n_stations: int = setting(3, "number of stations", panel="Synthetic data")
     members: int = setting(0, "ensemble members; 0 writes one deterministic forecast", panel="Synthetic data")
     seed: int = setting(0, "random seed", panel="Synthetic data")

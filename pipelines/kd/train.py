@@ -326,11 +326,23 @@ class Trainer:
                 f"{job.name}: the RMSE is {train} in training and {held} in validation after epoch {epoch} of stage {stage.name}",
                 hint="lower --learning-rate; the last good weights are in the run's checkpoints",
             )
-        if held < state.best["rmse"]:
+        if held < self._to_beat(stage):
             state.best = {"rmse": held, "stage": stage.name, "epoch": epoch}
             state.best_weights = {n: p.detach().clone() for n, p in state.student.state_dict().items()}
         state.rows.append(row)
         self.hooks.on_epoch(row)
+
+    def _to_beat(self, stage: Stage) -> float:
+        """The validation RMSE that makes new weights the best.
+
+        Weights of an earlier stage give way only to a gain beyond half the sampling error of the RMSE, 1 / (2 sqrt(2 n)) of it each
+        way for n issue times: with 38 of them a lucky epoch gained 3 % in validation and lost a third in the test block.
+        """
+        best = self.state.best
+        if best["stage"] in ("", stage.name):
+            return best["rmse"]
+        issues = len(np.unique(self.job.validation.issue)) if self.job.validation.issue is not None else len(self.job.validation)
+        return best["rmse"] * (1.0 - 0.5 / np.sqrt(2.0 * max(issues, 1)))
 
     def _enough(self, stage: Stage) -> bool:
         """Patience: no better validation for long, and the goal (where there is one) already reached."""

@@ -24,7 +24,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def weather(tmp_path_factory):
-    """weather(**options of the synthetic builder) -> namespace(nwp, obs: paths, fit: settings, pairs); made once per options."""
+    """weather(**options of the synthetic builder) -> namespace(nwp, obs: paths, fit: settings, pairs); made once."""
     made = {}
 
     def build(**options) -> SimpleNamespace:
@@ -66,7 +66,7 @@ def half_daily(weather):
 
 @pytest.fixture(scope="session")
 def disturbed():
-    """disturbed(pairs, observed_after=t, issued_after=i) -> pairs with other observations and forecasts from there on."""
+    """disturbed(pairs, observed_after=t, issued_after=i) -> pairs with other observations and forecasts from there."""
 
     def change(pairs, *, observed_after: int | None = None, issued_after: int | None = None, seed: int = 1):
         rng = np.random.default_rng(seed)

@@ -27,7 +27,8 @@ def series(observed, forecast=None, step=DAY, sub_daily=False):
     issue = np.arange(days - 2)
     valid = issue[:, None] + np.array([1, 2])
     pairs = Series(
-        time=np.datetime64("2015-03-01", "ns") + step * np.arange(days), observed=np.asarray(observed, float).reshape(days, 1, 1),
+        time=np.datetime64("2015-03-01", "ns") + step * np.arange(days),
+        observed=np.asarray(observed, float).reshape(days, 1, 1),
         anchor=issue, valid=valid, sub_daily=sub_daily, forecast=np.zeros((days - 2, 2, 1, 1)),
     )  # fmt: skip
     if forecast is not None:

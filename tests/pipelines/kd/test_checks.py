@@ -32,8 +32,13 @@ def windy(weather):
     made = weather(days=300, stations=2, leads_hours=(24, 48), observed_days=None, wind=True).pairs
     keep = [made.targets.index("10m_wind_speed")]
     return replace(
-        made, targets=("10m_wind_speed",), predictor=("10m_wind_speed",), units=("m s-1",), observed=made.observed[..., keep], forecast=made.forecast[..., keep]
-    )  # fmt: skip
+        made,
+        targets=("10m_wind_speed",),
+        predictor=("10m_wind_speed",),
+        units=("m s-1",),
+        observed=made.observed[..., keep],
+        forecast=made.forecast[..., keep],
+    )
 
 
 def test_good_pairs_pass(pairs, half_daily, windy):

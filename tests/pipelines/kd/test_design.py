@@ -18,9 +18,10 @@ from sciml.pipelines.kd.design import (
     station_features,
 )
 
+# With "auto" the validation block chooses between operators, all of them fitted on the training block.
 CASES = {
-    "daily": {},
-    "few observations": {"train_issues": 40},
+    "daily": {"operator": "linear"},
+    "few observations": {"train_issues": 40, "operator": "linear"},
     "isotonic": {"operator": "isotonic"},
     "shift": {"operator": "shift", "history": 5},
 }
@@ -55,18 +56,45 @@ def test_later_observations_and_forecasts_change_nothing(case, disturbed):
     assert_same_before(design, other, border)
 
 
-def test_later_weather_changes_nothing_half_daily(half_daily, disturbed):
-    design = make_design(half_daily.pairs, half_daily.fit)
-    first = design.validation[0]
-    border = int(half_daily.pairs.anchor[first]) + 1
-    other = make_design(disturbed(half_daily.pairs, observed_after=border, issued_after=first), half_daily.fit)
+@pytest.mark.parametrize(("operator", "block"), [("linear", "validation"), ("auto", "test")])
+@pytest.mark.parametrize("name", ["daily", "half_daily", "ensemble"])
+def test_later_weather_changes_nothing(request, disturbed, name, operator, block):
+    weather = request.getfixturevalue(name)
+    fit = replace(weather.fit, operator=operator)
+    design = make_design(weather.pairs, fit)
+    first = getattr(design, block)[0]
+    border = int(weather.pairs.anchor[first]) + 1
+    other = make_design(disturbed(weather.pairs, observed_after=border, issued_after=first), fit)
     assert_same_before(design, other, border)
 
 
+@pytest.mark.parametrize(
+    ("change", "kind"), [(lambda f: 0.7 * f + 80, "linear"), (lambda f: f + 3, "shift"), (lambda f: f, "none")]
+)
+def test_automatic_operator_is_the_one_that_validates_best(daily, change, kind):
+    """The truth is `change` of the forecast in the validation block; training pairs are few and noisy."""
+    rng = np.random.default_rng(0)
+    observed, pairs = daily.pairs.observed.copy(), daily.pairs
+    observed[pairs.valid[:, 0]] = change(pairs.forecast[:, 0]) + rng.normal(
+        0, 0.2 if kind == "linear" else 3.0, pairs.forecast[:, 0].shape
+    )
+    exact = replace(
+        pairs, observed=observed, forecast=np.repeat(pairs.forecast[:, :1], 2, 1)[:, :1], valid=pairs.valid[:, :1]
+    )
+    fit = replace(daily.fit, train_issues=25)
+    candidates = {k: make_design(exact, replace(fit, operator=k)) for k in ("linear", "shift", "none")}
+    scores = {k: np.nanmean((d.corrected - exact.truth)[d.validation] ** 2) for k, d in candidates.items()}
+    design = make_design(exact, fit)
+    assert design.operator.kind == min(scores, key=scores.get)
+    if kind == "linear":
+        assert design.operator.kind == "linear"
+
+
 def test_ensemble_predictors_come_from_the_training_block(ensemble, disturbed):
-    design = make_design(ensemble.pairs, ensemble.fit)
+    fit = replace(ensemble.fit, operator="linear")
+    design = make_design(ensemble.pairs, fit)
     first = design.validation[0]
-    other = make_design(disturbed(ensemble.pairs, issued_after=first), ensemble.fit)
+    other = make_design(disturbed(ensemble.pairs, issued_after=first), fit)
     assert design.predictors and design.predictors == other.predictors
     np.testing.assert_array_equal(predictor_features(design)[: first - 1], predictor_features(other)[: first - 1])
 

@@ -57,9 +57,11 @@ def test_pinball_is_proper():
     """Over many draws of a law, its own quantiles score best."""
     draws = torch.from_numpy(stats.gamma(3.0).rvs(20000, random_state=0))
     true = torch.tensor(stats.gamma(3.0).ppf(LEVELS)).view(1, 1, -1, 1)
-    score = lambda q: head_loss(
-        "quantile", q.expand(1, 1, -1, 20000), draws.view(1, 1, -1), torch.ones(1, 1, 20000), 2e4, LEVELS
-    ).item()  # noqa: E731
+
+    def score(levels):
+        one = torch.ones(1, 1, 20000)
+        return head_loss("quantile", levels.expand(1, 1, -1, 20000), draws.view(1, 1, -1), one, 2e4, LEVELS).item()
+
     best = score(true)
     for i in range(len(LEVELS)):
         for shift in (-0.3, 0.3):

@@ -35,8 +35,11 @@ def parts(student):
     batch, record = batch_of(1), batch_of(2)
     twin = (torch.randn(HORIZON, TARGETS, SIZE, dtype=torch.float64), torch.randn(5, SIZE, dtype=torch.float64))
     totals = {
-        "hard": batch.weight.sum(), "soft": batch.soft_weight.sum(), "windows": float(SIZE), "record": record.soft_weight.sum(),
-    }  # fmt: skip
+        "hard": batch.weight.sum(),
+        "soft": batch.soft_weight.sum(),
+        "windows": float(SIZE),
+        "record": record.soft_weight.sum(),
+    }
     step = Step(3, 10, A, totals, record, twin)
     f = student.point(student(batch.x)).detach().numpy()
     y, t, known, w = (a.numpy() for a in (batch.target, batch.soft, batch.weight, batch.soft_weight))

@@ -28,7 +28,8 @@ def test_every_option_is_explained(command):
 
 @pytest.mark.parametrize(
     "name",
-    ["horizon", "history", "lead_hours", "hidden", "layers", "epochs", "batch_size", "learning_rate", "clip", "patience", "seeds",
+    ["horizon", "history", "lead_hours", "hidden", "layers", "epochs", "batch_size",
+     "learning_rate", "clip", "patience", "seeds",
      "archive_epochs", "archive_patience", "workers", "threads", "train_issues", "max_minutes", "limit"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [0, -1])

@@ -153,10 +153,12 @@ def test_every_student_and_head_trains(setting, kind, head):
     assert trainer.state.rows[-1]["train_rmse"] < trainer.state.rows[0]["train_rmse"]
 
 
-@pytest.mark.parametrize("schedule", FORMS)
+@pytest.mark.parametrize("schedule", [*FORMS, "noisy"])
 def test_interruptions_do_not_show(setting, schedule):
     """Stopped within an epoch, at its end, and right after resuming: weights, moments and rows to the last bit."""
-    job, fit = setting.job(schedule, epochs=2), replace(setting.fit, batch_size=8)
+    job, fit = setting.job("none" if schedule == "noisy" else schedule, epochs=2), replace(setting.fit, batch_size=8)
+    if schedule == "noisy":
+        job = replace(job, stages=(replace(job.stages[0], noise=0.3),))
     assert len(job.train) > 16 * 8, "a stop is asked for within the epoch"
     once = Trainer(job, fit, Hooks())
     assert once.run()
@@ -223,6 +225,28 @@ def test_order_is_a_pure_function():
     assert torch.equal(a.sort().values, torch.arange(100))
     for other in (order_of(4, "fit", 5, 100), order_of(3, "archive", 5, 100), order_of(3, "fit", 6, 100)):
         assert not torch.equal(a, other)
+
+
+def test_noise_is_white_and_shared_by_the_processes(setting):
+    """Every process draws the noise of the whole batch and keeps its share; no step's noise depends on the past."""
+    job = setting.job(inputs=RESIDUAL)
+    stage, count = replace(job.stages[0], noise=0.5), 41
+    trainer = Trainer(job, setting.fit, Hooks())
+    batch = job.train.gather(torch.arange(count))
+    whole = trainer._noisy(stage, batch, count)
+    added = whole.x - batch.x
+    assert float(added.std()) == pytest.approx(0.5, rel=0.05) and abs(float(added.mean())) < 0.02
+    assert not torch.equal(whole.future, batch.future)
+    for name in ("anchor", "target", "weight", "soft", "soft_weight"):
+        assert torch.equal(getattr(whole, name), getattr(batch, name))
+    for rank in (0, 1):
+        trainer.world.rank, trainer.world.size = rank, 2
+        share = trainer._noisy(stage, job.train.gather(torch.arange(count)[rank::2]), count)
+        assert torch.equal(share.x, whole.x[..., rank::2]) and torch.equal(share.future, whole.future[..., rank::2])
+    trainer.world.rank, trainer.world.size = 0, 1
+    assert torch.equal(trainer._noisy(stage, batch, count).x, whole.x)
+    trainer.state.step = 1
+    assert not torch.equal(trainer._noisy(stage, batch, count).x, whole.x)
 
 
 def test_record_batches_keep_step(setting):
@@ -438,7 +462,8 @@ PROCESS = textwrap.dedent("""
     for n, job in enumerate(jobs):
         trainer = Trainer(job, fit, Hooks(save=lambda *a: saved.append(a)))
         trainer.run()
-        torch.save((trainer.state.student.state_dict(), trainer.state.rows, trainer.state.windows_done), f"{folder}/{rank}-{n}.pt")
+        state = trainer.state
+        torch.save((state.student.state_dict(), state.rows, state.windows_done), f"{folder}/{rank}-{n}.pt")
     assert bool(saved) == (rank == 0)
     torch.distributed.destroy_process_group()
 """)
@@ -452,9 +477,8 @@ def test_two_processes_train_the_same_student(setting, tmp_path):
     jobs = [setting.job(schedule, epochs=1) for schedule in ("hint", "joint")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torch.save((jobs, fit), tmp_path / "jobs.pt")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment, stderr=subprocess.PIPE, text=True) for rank in (0, 1)
-    ]  # fmt: skip
+    commands = [[sys.executable, "-c", PROCESS, str(rank), str(tmp_path)] for rank in (0, 1)]
+    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for command in commands]
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
