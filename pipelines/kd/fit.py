@@ -27,7 +27,7 @@ from .checks import check_pairs
 from .design import Design, make_design
 from .model import configuration, forecast, load_model, network_teacher
 from .pairs import Pairs, pair
-from .plan import Planner, Spec, pooled_unit, specs
+from .plan import NO_RECORD, Planner, Spec, pooled_unit, specs
 from .pool import Outcome, Work, probe_threads, run_jobs
 from .report import write_report
 from .scores import common_elements, compare, score
@@ -155,6 +155,8 @@ def _train_all(run: Run, design: Design, settings: Fit, device: str, progress: P
         run.set_status("running", threads=int(threads), workers=workers)
         _drop_rows_after_checkpoints(run)
     planner = Planner(design, settings)
+    if settings.schedule == "archive" and settings.mode == "direct" and not len(planner.windows("archive", "record", planner.inputs("alone"))):
+        progress.warn(f"{NO_RECORD}; the distilled student gets no pre-training and equals the student alone")
     sizes = {spec.name: _windows_of(planner, spec) for spec in jobs}
     total = sum(sum(stage.values()) for stage in sizes.values())
     deadline = time.monotonic() + 60 * settings.max_minutes if settings.max_minutes else float("inf")

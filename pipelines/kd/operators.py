@@ -106,8 +106,18 @@ def _line(forecast, truth, k: int, s: int, v: int, *, slope_allowed: bool) -> tu
             variance = np.var(x)
             if variance > 1e-12 * max(np.mean(x) ** 2, 1e-30):
                 a = float(np.mean((x - x.mean()) * (y - y.mean())) / variance)
-                return a, float(y.mean() - a * x.mean())
+                return a, _own_offset(forecast, truth, groups, v, a)
     return 1.0, 0.0
+
+
+def _own_offset(forecast, truth, groups, v: int, a: float) -> float:
+    """Mean of y - a x in the narrowest group with pairs enough for a shift: a pooled slope must not lose a station's bias."""
+    for leads, stations in groups:
+        rest = (truth[:, leads, stations, v] - a * forecast[:, leads, stations, v]).ravel()
+        rest = rest[np.isfinite(rest)]
+        if len(rest) >= SHIFT_PAIRS:
+            break
+    return float(rest.mean())
 
 
 def _curves(forecast, truth) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:

@@ -16,6 +16,8 @@ from functools import cache
 
 import numpy as np
 
+from sciml.pipelines.errors import DataError
+
 from .design import Design, Scaling
 from .settings import Fit
 from .student import Shape
@@ -23,6 +25,7 @@ from .train import Job, Stage
 from .windows import DIRECT, PRIVILEGED, RESIDUAL, Inputs, Windows, make_windows
 
 STANDALONE = ("alone", "alone_own")
+NO_RECORD = "the teacher's record gives no training window: its shortest leads do not follow each other closely enough for a past"
 AGREE = 0.1  # normalisations closer than this (in standard deviations) need no second stand-alone student
 
 
@@ -135,6 +138,8 @@ class Planner:
             train = self.windows("train", "observed", inputs, arm == "alone_own", shuffled)
         patience = None if arm in STANDALONE else settings.patience
         record = self.windows("archive", "record", inputs, False, shuffled) if schedule in ("archive", "joint") else None
+        if schedule == "joint" and not len(record):
+            raise DataError(NO_RECORD, hint="use --schedule response, which needs no record of its own")
         noise = self.noise(inputs)
         fit = Stage("fit", schedule, train, settings.epochs, patience, record if schedule == "joint" else None, noise)
         if schedule != "archive" or not len(record):

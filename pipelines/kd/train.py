@@ -326,8 +326,10 @@ class Trainer:
                 f"{job.name}: the RMSE is {train} in training and {held} in validation after epoch {epoch} of stage {stage.name}",
                 hint="lower --learning-rate; the last good weights are in the run's checkpoints",
             )
-        if held < self._to_beat(stage):
-            state.best = {"rmse": held, "stage": stage.name, "epoch": epoch}
+        if held < self._to_beat(stage) or not state.best_weights:
+            # an untrained network is no student, however well its constant does in validation
+            untrained = epoch == 0 and state.stage == 0 and not job.shape.predictors and job.initial is None
+            state.best = {"rmse": float("inf") if untrained else held, "stage": stage.name, "epoch": epoch}
             state.best_weights = {n: p.detach().clone() for n, p in state.student.state_dict().items()}
         state.rows.append(row)
         self.hooks.on_epoch(row)
