@@ -233,3 +233,24 @@ class Data:
     def unit_map(self) -> dict[str, str]:
         """--units as a mapping from column name to unit."""
         return {name.strip(): unit.strip() for name, _, unit in (entry.partition("=") for entry in self.units)}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`sciml bench kd`."""
+
+    history: int | None = setting(None, "past steps; default: 14 (to 1 lead) and 36 (to 24 leads)")
+    horizon: int | None = setting(None, "leads")
+    hidden: int = setting(32, "hidden units")
+    batch_size: int = setting(64, "windows per step")
+    windows: int = setting(3072, "training windows of one epoch")
+    repeats: int = setting(5, "interleaved repeats")
+    device: str = setting("cpu", "cpu or cuda")
+    peers: bool = setting(True, "also measure neuralforecast where it is installed")
+
+    def __post_init__(self):
+        for name in ("hidden", "batch_size", "windows", "repeats"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
+        if (self.history is None) != (self.horizon is None):
+            raise SettingsError("--history and --horizon belong together: give both or none")

@@ -287,20 +287,31 @@ class Trainer:
 
     def _step(self, stage: Stage, batch: Batch, record: Batch | None) -> None:
         state, student = self.state, self.state.student
-        zero = batch.weight.sum() * 0
-        hard, soft, windows, taught = self.world.sum(
-            batch.weight.sum(), batch.soft_weight.sum(), zero + len(batch), zero if record is None else record.soft_weight.sum()
-        )
-        totals = {"hard": hard.clamp_min(1.0), "soft": soft.clamp_min(1e-6), "windows": windows, "record": taught.clamp_min(1e-6)}
+        totals = self._totals(stage, batch, record)
         twin = self._ask_twin(batch) if self.twin is not None else None
         step = Step(state.epoch, stage.epochs, self.settings.distillation_weight, totals, record, twin)
         state.optimizer.zero_grad()
         LOSSES[stage.loss](student, batch, step).backward()
         self.world.sum_gradients(student)
-        torch.nn.utils.clip_grad_norm_(student.parameters(), self.settings.clip, foreach=False)
+        torch.nn.utils.clip_grad_norm_(student.parameters(), self.settings.clip, foreach=True)
         state.optimizer.step()
         state.steps_done += 1
-        state.windows_done += int(windows)
+        state.windows_done += int(totals["windows"])
+
+    def _totals(self, stage: Stage, batch: Batch, record: Batch | None) -> dict[str, Tensor | float]:
+        """Sums of weights over the batch of all processes, by which its loss is divided; only those the loss needs."""
+        sums: dict[str, Tensor] = {}
+        if stage.loss != "pretrain":
+            sums["hard"] = batch.weight.sum()
+        if stage.loss in ("pretrain", "response", "anneal", "trust"):
+            sums["soft"] = batch.soft_weight.sum()
+        if record is not None:
+            sums["record"] = record.soft_weight.sum()
+        if self.world.size == 1:
+            return {name: value.clamp_min(1e-6) for name, value in sums.items()} | {"windows": len(batch)}
+        sums["windows"] = batch.weight.new_tensor(float(len(batch)))
+        summed = dict(zip(sums, self.world.sum(*sums.values()), strict=True))
+        return {name: value.clamp_min(1e-6) for name, value in summed.items()}
 
     @torch.no_grad()
     def _ask_twin(self, batch: Batch) -> tuple[Tensor, Tensor]:

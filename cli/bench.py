@@ -1,0 +1,32 @@
+"""`sciml bench`: measure the parts that must be fast, beside their peers in the same run."""
+
+from typing import Any
+
+from sciml.cli.options import Invocation, add_command, new_group
+from sciml.pipelines.kd.settings import Bench
+
+app = new_group("Measure speed beside peers, in one run.")
+
+
+def _kd(settings: Bench, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.pipelines.kd.bench import machine, measure
+
+    console = invocation.console
+    rows = measure(settings, console)
+    where = machine()
+    console.emit({"machine": where, "rows": rows})
+    columns = ("past -> leads", "implementation", "ms per step", "p20 to p80", "windows/s", "ratio to ours")
+    cells = [
+        (r["case"], r["implementation"], f"{r['ms_per_step']:.2f}", f"{r['p20']:.2f} to {r['p80']:.2f}",
+         f"{r['windows_per_second']:,.0f}", f"{r['ratio_to_ours']:.2f}")
+        for r in rows
+    ]  # fmt: skip
+    console.table(columns, cells, title=f"CPU time of one training step, batch {settings.batch_size}, hidden {settings.hidden}")
+    console.result(f"torch {where['torch']}, {where['processors']} processors, load {where['load']:.1f}, one thread")
+
+
+add_command(
+    app, "kd", Bench, _kd,
+    help="One training step of the student: ours, a DataLoader loop, bare nn.LSTM, neuralforecast.",
+    examples=["sciml bench kd", "sciml bench kd --history 36 --horizon 24 --batch-size 128 --json"],
+)  # fmt: skip
