@@ -21,7 +21,9 @@ def _kd(settings: Bench, given: dict[str, Any], invocation: Invocation) -> None:
          f"{r['windows_per_second']:,.0f}", f"{r['ratio_to_ours']:.2f}")
         for r in rows
     ]  # fmt: skip
-    console.table(columns, cells, title=f"CPU time of one training step, batch {settings.batch_size}, hidden {settings.hidden}")
+    console.table(
+        columns, cells, title=f"CPU time of one training step, batch {settings.batch_size}, hidden {settings.hidden}"
+    )
     console.result(f"torch {where['torch']}, {where['processors']} processors, load {where['load']:.1f}, one thread")
 
 

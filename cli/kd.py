@@ -32,7 +32,10 @@ def _print_results(console: Any, results: dict[str, Any]) -> None:
     from sciml.pipelines.kd.report import comparison_lines, lead_rows, score_rows
 
     unit = results["unit"]
-    rows = [(r["label"], _pm(r["rmse"], r["rmse_sd"]), f"{r['mae']:.3f}", f"{r['bias']:+.3f}", f"{r['skill']:.3f}") for r in score_rows(results)]
+    rows = [
+        (r["label"], _pm(r["rmse"], r["rmse_sd"]), f"{r['mae']:.3f}", f"{r['bias']:+.3f}", f"{r['skill']:.3f}")
+        for r in score_rows(results)
+    ]
     console.table(("method", f"RMSE [{unit}]", "MAE", "bias", "skill"), rows, title="Held-out scores")
     by_lead = lead_rows(results)
     if len(results["lead_hours"]) > 1:
@@ -103,12 +106,17 @@ def _evaluate(settings: kd.Evaluate, given: dict[str, Any], invocation: Invocati
     console = invocation.console
     found = evaluate(settings, console)
     console.emit(found)
-    rows = [(r["label"], f"{r['rmse']:.3f}", f"{r['mae']:.3f}", f"{r['bias']:+.3f}", f"{r['skill']:.3f}") for r in found["scores"]]
+    rows = [
+        (r["label"], f"{r['rmse']:.3f}", f"{r['mae']:.3f}", f"{r['bias']:+.3f}", f"{r['skill']:.3f}")
+        for r in found["scores"]
+    ]
     title = f"{found['model']}, issued {found['issues'][0]} to {found['issues'][1]}"
     console.table(("method", f"RMSE [{found['unit']}]", "MAE", "bias", "skill"), rows, title=title)
     last = found["scores"][-1]
     if "crps" in last:
-        console.result(f"CRPS {last['crps']:.3f}, {last['nominal_coverage']:.0%} interval covers {last['coverage']:.1%}")
+        console.result(
+            f"CRPS {last['crps']:.3f}, {last['nominal_coverage']:.0%} interval covers {last['coverage']:.1%}"
+        )
 
 
 def _predict(settings: kd.Predict, given: dict[str, Any], invocation: Invocation) -> None:
@@ -116,7 +124,9 @@ def _predict(settings: kd.Predict, given: dict[str, Any], invocation: Invocation
 
     console = invocation.console
     ds = predict(settings, console)
-    console.emit({"file": str(settings.to), "issues": int(ds.sizes["time"]), "leads": int(ds.sizes["prediction_timedelta"])})
+    console.emit(
+        {"file": str(settings.to), "issues": int(ds.sizes["time"]), "leads": int(ds.sizes["prediction_timedelta"])}
+    )
     console.result(str(settings.to))
 
 
@@ -139,7 +149,12 @@ def _report(settings: kd.Report, given: dict[str, Any], invocation: Invocation) 
 add_command(
     app, "fit", kd.Fit, _fit, dry_run=True,
     help="Train a student with and without the numerical teacher, and say what the teacher brought.",
-    examples=["sciml kd fit --teacher nwp.nc", "sciml kd fit --teacher nwp.nc --observations obs.csv", "sciml kd fit --teacher nwp.nc --observations obs.csv --mode residual", "sciml kd fit --resume runs/kd-fit/20260314T091200Z-1f3a"],
+    examples=[
+        "sciml kd fit --teacher nwp.nc",
+        "sciml kd fit --teacher nwp.nc --observations obs.csv",
+        "sciml kd fit --teacher nwp.nc --observations obs.csv --mode residual",
+        "sciml kd fit --resume runs/kd-fit/20260314T091200Z-1f3a",
+    ],
 )  # fmt: skip
 add_command(
     app, "data", kd.Data, _data,

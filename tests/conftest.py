@@ -1,8 +1,10 @@
-"""What all tests share: an empty working folder, and a terminal that looks the same everywhere."""
+"""What all tests share: an empty working folder, a terminal that looks the same everywhere, commands, one trained run."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,74 @@ def sciml(tmp_path):
         )
 
     return run
+
+
+# Importing torch takes longer than most of what is tested: one process imports everything, and each command runs in a
+# copy of it, with its own signals, folder, output and exit code.
+_SERVER = """
+import json, os, signal, sys
+import matplotlib.pyplot
+import sciml.pipelines.kd.export, sciml.pipelines.kd.predict, sciml.pipelines.kd.survey
+from sciml.cli.main import main
+for line in sys.stdin:
+    call = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(240)
+        os.chdir(call["folder"])
+        for number, name in ((0, os.devnull), (1, call["out"]), (2, call["err"])):
+            os.dup2(os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.argv = ["sciml", *call["arguments"]]
+        code = main()
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory):
+    """Runs `sciml <arguments>` in a folder: `command("kd", "fit", folder=home)` -> returncode, stdout, stderr."""
+    streams = tmp_path_factory.mktemp("streams")
+    environment = {**os.environ, "COLUMNS": "200", "MPLBACKEND": "agg"}
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+    def run(*arguments, folder) -> subprocess.CompletedProcess:
+        out, err = streams / "out", streams / "err"
+        words = [str(argument) for argument in arguments]
+        call = {"arguments": words, "folder": str(folder), "out": str(out), "err": str(err)}
+        print(json.dumps(call), file=server.stdin, flush=True)
+        code = int(server.stdout.readline())
+        return subprocess.CompletedProcess(words, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+    yield run
+    server.stdin.close()
+    server.stdout.close()
+    server.wait(30)
+
+
+TINY = (
+    "--hidden", "4", "--epochs", "3", "--archive-epochs", "2", "--seeds", "1", "--batch-size", "64", "--workers", "1", "--threads", "1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Options of a fit that takes a second."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, command) -> Path:
+    """A folder with nwp.nc, obs.nc (2 stations, 2 leads, 150 observed of 240 days), the finished run `run`, and
+    stdout.json: what `kd fit --json` printed. Tests may add files to it, and change none."""
+    from sciml.pipelines.readers.synthetic import write_kd_files
+
+    folder = tmp_path_factory.mktemp("home")
+    write_kd_files(folder, days=240, stations=2, leads_hours=(24, 48), observed_days=150)
+    done = command("kd", "fit", "--observations", "obs.nc", *TINY, "--out", "run", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.json").write_text(done.stdout)
+    return folder

@@ -142,7 +142,11 @@ def _neuralforecast(bench: Bench, history: int, horizon: int) -> float | None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     length = bench.windows + history + horizon
-    columns = {"unique_id": "a", "ds": pd.date_range("2000-01-01", periods=length, freq="D"), "y": _series(length)[:, 0]}
+    columns = {
+        "unique_id": "a",
+        "ds": pd.date_range("2000-01-01", periods=length, freq="D"),
+        "y": _series(length)[:, 0],
+    }
     frame = pd.DataFrame(columns | {f"x{n}": _series(length)[:, n] for n in range(1, 6)})
 
     def run(steps: int) -> float:

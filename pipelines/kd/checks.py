@@ -37,7 +37,9 @@ def _refuse_useless(pairs: Pairs, name: str, target: str, predictor: str, f, o) 
     path = pairs.teacher.path
     if not len(f):
         missing = "forecast" if not np.isfinite(pairs.teacher.values[predictor]).any() else "observation"
-        raise DataError(f"{path}: {name} has no valid time at which both it and {target} are known (all {missing} values are missing there)")
+        raise DataError(
+            f"{path}: {name} has no valid time at which both it and {target} are known (all {missing} values are missing there)"
+        )
     if np.ptp(f) == 0:
         raise DataError(f"{path}: {name} is {f[0]:g} everywhere: a constant cannot teach")
     if np.ptp(o) == 0:
@@ -58,10 +60,16 @@ def _refuse_units(pairs: Pairs, name: str, target: str, f, o) -> None:
     if "temperature" in target:
         # before Kelvin: Fahrenheit numbers lie about 240 below Kelvin, too
         if 1.5 < slope < 2.1 and np.corrcoef(f, o)[0, 1] > 0.8:
-            raise DataError(f"{where}, and they vary 1.8 times as much: that looks like Fahrenheit", hint=f"state the observations' unit: --units {column}=degF")
+            raise DataError(
+                f"{where}, and they vary 1.8 times as much: that looks like Fahrenheit",
+                hint=f"state the observations' unit: --units {column}=degF",
+            )
         if abs(abs(shift) - 273.15) < 60:
             unit = "degC" if shift > 0 else "K"
-            raise DataError(f"{where}: that looks like Kelvin against Celsius", hint=f"state the observations' unit: --units {column}={unit}")
+            raise DataError(
+                f"{where}: that looks like Kelvin against Celsius",
+                hint=f"state the observations' unit: --units {column}={unit}",
+            )
         return
     scale = np.std(o) / max(np.std(f), 1e-30)
     for factor, text in ((100.0, "hPa against Pa"), (1000.0, "mm against m"), (3.6, "km h-1 against m s-1")):
@@ -69,7 +77,9 @@ def _refuse_units(pairs: Pairs, name: str, target: str, f, o) -> None:
             near = abs(np.log(scale / ratio)) < (0.08 if factor < 10 else 1.0)
             ratio_of_medians = abs(np.median(o)) / max(abs(np.median(f)), 1e-30)
             if near and factor > 10 or near and abs(np.log(max(ratio_of_medians, 1e-30) / ratio)) < 0.08:
-                raise DataError(f"{where}: that looks like {text}", hint=f"state the observations' unit: --units {column}=UNIT")
+                raise DataError(
+                    f"{where}: that looks like {text}", hint=f"state the observations' unit: --units {column}=UNIT"
+                )
 
 
 def _judge(pairs: Pairs, name: str, target: str, f, o) -> list[str]:
@@ -77,9 +87,13 @@ def _judge(pairs: Pairs, name: str, target: str, f, o) -> list[str]:
     bias, sd = float(np.mean(f - o)), float(np.std(o))
     rmse = float(np.sqrt(np.mean((f - o) ** 2)))
     if abs(bias) > sd / 2:
-        found.append(f"{name} is biased by {bias:+.3g}, more than half the spread of the observations ({sd:.3g}); right variable, station, unit?")
+        found.append(
+            f"{name} is biased by {bias:+.3g}, more than half the spread of the observations ({sd:.3g}); right variable, station, unit?"
+        )
     if rmse > sd:
-        found.append(f"raw {name} (RMSE {rmse:.3g}) is worse than the mean observation ({sd:.3g}): this teacher may harm")
+        found.append(
+            f"raw {name} (RMSE {rmse:.3g}) is worse than the mean observation ({sd:.3g}): this teacher may harm"
+        )
     return found
 
 

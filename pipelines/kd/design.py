@@ -106,7 +106,8 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
     usable = (seen & target).any(1)
     if usable.sum() < 10:
         raise DataError(
-            f"{pairs.observations or pairs.teacher.path}: {usable.sum()} forecasts have a past of {history} steps and an observed target; at least 10 are needed",
+            f"{pairs.observations or pairs.teacher.path}: {usable.sum()} forecasts have a past of {history} steps "
+            "and an observed target; at least 10 are needed",
             hint="shorten --history, lower --min-history, or give a longer record",
         )
     issues = np.flatnonzero(usable)
@@ -192,7 +193,9 @@ def predictor_table(pairs: Pairs, train: np.ndarray) -> tuple[dict, ...]:
         seen = getattr(teacher, kind)[name][train]
         if np.isfinite(seen).any():
             sd = float(np.nanstd(seen))
-            table.append({"name": name, "field": kind, "mean": float(np.nanmean(seen)), "sd": sd if sd > 1e-12 else 1.0})
+            table.append(
+                {"name": name, "field": kind, "mean": float(np.nanmean(seen)), "sd": sd if sd > 1e-12 else 1.0}
+            )
     return tuple(table)
 
 

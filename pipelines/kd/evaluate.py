@@ -43,7 +43,10 @@ def evaluate(settings: Evaluate, progress: Progress | None = None) -> dict:
     climate = np.broadcast_to(np.nanmean(np.where(known, truth, np.nan), axis=(0, 1)), truth.shape)
     units = set(design.pairs.units)
     weight = np.ones(len(design.pairs.targets)) if len(units) == 1 else 1 / design.scaling.scale
-    rows = [score(n, f, truth, known, climate, weight, design.pairs.targets) for n, f in (forecasts | {"distilled": [point]}).items()]
+    rows = [
+        score(n, f, truth, known, climate, weight, design.pairs.targets)
+        for n, f in (forecasts | {"distilled": [point]}).items()
+    ]
     rows[-1]["label"] = "student"
     if full is not None:
         rows[-1] |= probabilistic_scores(model, full, truth, known)
@@ -68,7 +71,10 @@ def _files(model: Model, settings: Evaluate) -> tuple[Path | None, Path | None, 
         if (teacher / "config.json").is_file() or (teacher / "checkpoints").is_dir():
             teacher = None  # taught by a network: its student needs no forecast file
     if teacher is None and observations is None:
-        raise SettingsError(f"{model.folder}: an exported model has no data of its own", hint="give --observations FILE (and --teacher FILE)")
+        raise SettingsError(
+            f"{model.folder}: an exported model has no data of its own",
+            hint="give --observations FILE (and --teacher FILE)",
+        )
     return teacher, observations, period
 
 
@@ -82,7 +88,9 @@ def select_issues(design: Design, start: str | None, end: str | None) -> np.ndar
     if high is not None:
         chosen &= issue <= high
     if not chosen.any():
-        raise SettingsError(f"no issue time between {start or 'the first'} and {end or 'the last'}; the file holds {str(issue[0])[:16]} to {str(issue[-1])[:16]}")
+        raise SettingsError(
+            f"no issue time between {start or 'the first'} and {end or 'the last'}; the file holds {str(issue[0])[:16]} to {str(issue[-1])[:16]}"
+        )
     return np.flatnonzero(chosen)
 
 
@@ -114,4 +122,8 @@ def probabilistic_scores(model: Model, full: np.ndarray, truth: np.ndarray, know
         low, high, nominal = taken[:, 0], taken[:, -1], levels[-1] - levels[0]
     y = truth[known]
     value = crps(shape.head, out, torch.from_numpy(y).view(1, 1, -1), shape.quantiles)
-    return {"crps": float(value.mean()), "coverage": float(np.mean((y >= low) & (y <= high))), "nominal_coverage": float(nominal)}
+    return {
+        "crps": float(value.mean()),
+        "coverage": float(np.mean((y >= low) & (y <= high))),
+        "nominal_coverage": float(nominal),
+    }

@@ -61,16 +61,30 @@ def model_card(model: Model, results: dict | None, licence: str) -> str:
         f"# {shape.kind} for {', '.join(config['targets'])}", "",
         f"A student of {count:,} parameters, {config['mode']} mode, schedule `{config['schedule']}`. It reads the last {config['history']} observations "
         f"({config['cadence_hours']:g} h apart) and predicts leads of {leads} h for {len(config['stations'])} station(s).", "",
-        "## Use", "", "```", f"sciml kd predict --model {{this folder}} --observations obs.csv{' --teacher nwp.nc' if model.residual else ''} --to forecast.nc", "```", "",
+        "## Use", "", "```",
+        f"sciml kd predict --model {{this folder}} --observations obs.csv{' --teacher nwp.nc' if model.residual else ''} --to forecast.nc",
+        "```", "",
     ]  # fmt: skip
     if results:
         blocks = results["data"]["blocks"]
         lines += ["## Training data", ""]
-        lines += [f"- {name}: {b['start']} to {b['end']}, {b['issues']} issue times" for name, b in blocks.items() if b["issues"]]
-        lines += ["", "## Held-out scores", "", f"| method | RMSE [{results['unit']}] | MAE | bias | skill |", "|---|---|---|---|---|"]
+        lines += [
+            f"- {name}: {b['start']} to {b['end']}, {b['issues']} issue times"
+            for name, b in blocks.items()
+            if b["issues"]
+        ]
+        lines += [
+            "",
+            "## Held-out scores",
+            "",
+            f"| method | RMSE [{results['unit']}] | MAE | bias | skill |",
+            "|---|---|---|---|---|",
+        ]
         for row in results["scores"]:
             spread = "" if row["rmse_sd"] is None else f" ± {row['rmse_sd']:.2g}"
-            lines.append(f"| {row['label']} | {row['rmse']:.4g}{spread} | {row['mae']:.4g} | {row['bias']:+.3g} | {row['skill']:.3f} |")
+            lines.append(
+                f"| {row['label']} | {row['rmse']:.4g}{spread} | {row['mae']:.4g} | {row['bias']:+.3g} | {row['skill']:.3f} |"
+            )
         verdict = (results.get("comparison") or {}).get("verdict")
         lines += ["", verdict["text"] if verdict else "", ""]
     lines += [
@@ -108,7 +122,9 @@ class _Plain(nn.Module):
         repeated = latent.unsqueeze(0).expand(student.shape.horizon, -1, -1)
         joined = repeated if future is None else torch.cat((repeated, future), 1)
         states = self.decoder_lstm(joined.transpose(1, 2))[0].transpose(1, 2)
-        out = (student.head.weight @ states + student.head.bias.unsqueeze(1)).unflatten(1, (student.shape.targets, student.shape.outputs))
+        out = (student.head.weight @ states + student.head.bias.unsqueeze(1)).unflatten(
+            1, (student.shape.targets, student.shape.outputs)
+        )
         return out if anchor is None else student._anchored(out, anchor)
 
 
@@ -118,7 +134,10 @@ def write_onnx(model: Model, path: Path) -> None:
     inputs = [torch.zeros(shape.length, shape.channels, batch)]
     names, free = ["past"], [{2: "batch"}]
     if model.residual:
-        inputs += [torch.zeros(shape.horizon, shape.predictors, batch), torch.zeros(shape.horizon, shape.targets, batch)]
+        inputs += [
+            torch.zeros(shape.horizon, shape.predictors, batch),
+            torch.zeros(shape.horizon, shape.targets, batch),
+        ]
         names += ["future", "anchor"]
         free += [{2: "batch"}, {2: "batch"}]
     with warnings.catch_warnings():

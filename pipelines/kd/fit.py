@@ -73,7 +73,10 @@ def choose_device(name: str, progress: Progress) -> str:
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
         raise SettingsError(f'--device "{name}": expected auto, cpu, cuda or cuda:N')
     if kind == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"--device {name}: torch {torch.__version__} sees no CUDA device", hint="use --device cpu; `sciml doctor` says what is there")
+        raise DeviceError(
+            f"--device {name}: torch {torch.__version__} sees no CUDA device",
+            hint="use --device cpu; `sciml doctor` says what is there",
+        )
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
     if kind == "cuda" and "LOCAL_RANK" in os.environ and not number:
@@ -97,7 +100,9 @@ def _teacher(settings: Fit, progress: Progress) -> Teacher:
     path = settings.teacher
     if (path / "config.json").is_file() or (path / "checkpoints").is_dir():
         if settings.observations is None:
-            raise SettingsError(f"{path} is a trained network; it teaches from observations", hint="give --observations FILE")
+            raise SettingsError(
+                f"{path} is a trained network; it teaches from observations", hint="give --observations FILE"
+            )
         return network_teacher(load_model(path), settings.observations, progress)
     if not path.exists() and path == Path("nwp.nc"):
         raise DataError(
@@ -114,15 +119,23 @@ def _say_design(design: Design, settings: Fit, progress: Progress) -> None:
         f"{', '.join(pairs.targets)} at {len(pairs.teacher.stations)} station(s), {len(leads)} lead(s) {leads[0]:g} to {leads[-1]:g} h, "
         f"past of {design.history} steps of {pairs.cadence / np.timedelta64(1, 'h'):g} h"
     )
-    day = lambda issues: f"{str(pairs.teacher.issue[issues[0]])[:10]} to {str(pairs.teacher.issue[issues[-1]])[:10]} ({len(issues):,} issues)"  # noqa: E731
+
+    def day(issues: np.ndarray) -> str:
+        first, last = (str(pairs.teacher.issue[n])[:10] for n in (issues[0], issues[-1]))
+        return f"{first} to {last} ({len(issues):,} issues)"
+
     progress.note(f"train {day(design.train)}, validation {day(design.validation)}, test {day(design.test)}")
     if len(design.archive):
-        progress.note(f"teacher's record before the validation block: {day(design.archive)}; {design.dropped:,} issues have no observed past or target")
+        progress.note(
+            f"teacher's record before the validation block: {day(design.archive)}; {design.dropped:,} issues have no observed past or target"
+        )
 
 
 def _new_run(settings: Fit, device: str, rank: int) -> Run:
     if rank == 0:
-        inputs = {"teacher": settings.teacher} | ({"observations": settings.observations} if settings.observations else {})
+        inputs = {"teacher": settings.teacher} | (
+            {"observations": settings.observations} if settings.observations else {}
+        )
         inputs = {name: path for name, path in inputs.items() if path.is_file()}
         seeds = list(range(settings.seed, settings.seed + settings.seeds))
         run = Run.create("kd", "fit", settings, out=settings.out, inputs=inputs, device=device, seeds=seeds)
@@ -155,7 +168,11 @@ def _train_all(run: Run, design: Design, settings: Fit, device: str, progress: P
         run.set_status("running", threads=int(threads), workers=workers)
         _drop_rows_after_checkpoints(run)
     planner = Planner(design, settings)
-    if settings.schedule == "archive" and settings.mode == "direct" and not len(planner.windows("archive", "record", planner.inputs("alone"))):
+    if (
+        settings.schedule == "archive"
+        and settings.mode == "direct"
+        and not len(planner.windows("archive", "record", planner.inputs("alone")))
+    ):
         progress.warn(f"{NO_RECORD}; the distilled student gets no pre-training and equals the student alone")
     sizes = {spec.name: _windows_of(planner, spec) for spec in jobs}
     total = sum(sum(stage.values()) for stage in sizes.values())
@@ -167,7 +184,9 @@ def _train_all(run: Run, design: Design, settings: Fit, device: str, progress: P
         if outcome.stopped and not quiet:
             run.set_status("stopped", reason="signal" if stop.signum else "max_minutes")
             stop.check(f"stopped; the checkpoints are kept: continue with sciml kd fit --resume {run.path}")
-            progress.warn(f"stopped after --max-minutes {settings.max_minutes:g}; continue with sciml kd fit --resume {run.path}")
+            progress.warn(
+                f"stopped after --max-minutes {settings.max_minutes:g}; continue with sciml kd fit --resume {run.path}"
+            )
     return outcome
 
 
@@ -181,7 +200,9 @@ def _follower(run: Run, task, sizes: dict[str, dict[str, int]], quiet: bool) -> 
         run.metrics(**row)
         before = counted.get(row["job"], 0)
         counted[row["job"]] = row["windows"]
-        task.advance(max(row["windows"] - before, 0), job=row["job"], epoch=row["epoch"], rmse=round(row["validation_rmse"], 3))
+        task.advance(
+            max(row["windows"] - before, 0), job=row["job"], epoch=row["epoch"], rmse=round(row["validation_rmse"], 3)
+        )
 
     return on_row
 
@@ -224,13 +245,21 @@ def finish(run: Run, design: Design, settings: Fit, outcome: Outcome, progress: 
     truth = design.pairs.truth[design.test]
     known = common_elements(truth, forecasts | {arm: list(by_seed.values()) for arm, by_seed in students.items()})
     if not known.any():
-        raise DataError("the held-out block has no valid time that every method can forecast", hint="shorten --history or the horizon")
+        raise DataError(
+            "the held-out block has no valid time that every method can forecast",
+            hint="shorten --history or the horizon",
+        )
     scale = design.scaling.scale
     unit = pooled_unit(design)
     weight = np.ones(len(scale)) if unit else 1.0 / scale
     climate = forecasts["climatology"][0]
-    rows = [score(name, members, truth, known, climate, weight, design.pairs.targets) for name, members in forecasts.items()]
-    rows += [score(arm, list(by_seed.values()), truth, known, climate, weight, design.pairs.targets) for arm, by_seed in students.items()]
+    rows = [
+        score(name, members, truth, known, climate, weight, design.pairs.targets) for name, members in forecasts.items()
+    ]
+    rows += [
+        score(arm, list(by_seed.values()), truth, known, climate, weight, design.pairs.targets)
+        for arm, by_seed in students.items()
+    ]
     seeds = list(range(settings.seed, settings.seed + settings.seeds))
     comparison = compare(outcome.rows, rows, seeds, settings.epochs, unit or "standard deviations")
     if comparison:
@@ -262,14 +291,21 @@ def _baseline_forecasts(design: Design, settings: Fit) -> dict[str, list[np.ndar
         "ar": linear(history=design.history),
         "nwp": pairs.forecast[test] if pairs.same_quantity else design.corrected[test],
         "mos": linear(forecast=True) if pairs.same_quantity else design.corrected[test],
-        "mos_ar": baselines.linear(_corrected(hidden, design), train, held, history=design.history, forecast=True)[test],
+        "mos_ar": baselines.linear(_corrected(hidden, design), train, held, history=design.history, forecast=True)[
+            test
+        ],
     }
     if settings.mode == "residual":
         from .design import predictor_features
 
         # the record of past forecasts and their errors is what the residual student sees too
         found["mos_all"] = baselines.linear(
-            _corrected(hidden, design), train, held, history=design.history, forecast=True, predictors=predictor_features(design)[..., :-1]
+            _corrected(hidden, design),
+            train,
+            held,
+            history=design.history,
+            forecast=True,
+            predictors=predictor_features(design)[..., :-1],
         )[test]
     return {name: [value] for name, value in found.items()}
 
@@ -325,7 +361,10 @@ def _keep_best(run: Run, design: Design, settings: Fit, outcome: Outcome) -> Non
     """The student of the seed that validates best becomes the run's model."""
     arms = {name.rsplit("-", 1)[0] for name in outcome.done}
     arm = "distilled" if "distilled" in arms else "alone"
-    chosen = min((n for n in outcome.done if n.startswith(f"{arm}-")), key=lambda n: min(r["validation_rmse"] for r in outcome.rows[n]))
+    chosen = min(
+        (n for n in outcome.done if n.startswith(f"{arm}-")),
+        key=lambda n: min(r["validation_rmse"] for r in outcome.rows[n]),
+    )
     planner = Planner(design, settings)
     config = configuration(design, planner.shape(arm), planner.scaling(arm), settings)
     header = {"config": config, "job": chosen}
@@ -339,7 +378,11 @@ def _description(design: Design, settings: Fit, seeds: list[int], unit: str) -> 
     def block(issues: np.ndarray) -> dict:
         if not len(issues):
             return {"start": None, "end": None, "issues": 0}
-        return {"start": str(teacher.issue[issues[0]])[:16], "end": str(teacher.issue[issues[-1]])[:16], "issues": len(issues)}
+        return {
+            "start": str(teacher.issue[issues[0]])[:16],
+            "end": str(teacher.issue[issues[-1]])[:16],
+            "issues": len(issues),
+        }
 
     return {
         "targets": [
@@ -376,7 +419,11 @@ def _example(design: Design, forecasts: dict, students: dict, known: np.ndarray)
     issues = design.test[-90:]
     tail = slice(len(design.test) - len(issues), None)
     truth = pairs.truth[issues][:, k, s, 0]
-    arms = {arm: next(iter(by_seed.values()))[tail][:, k, s, 0] for arm, by_seed in students.items() if arm in ("alone", "distilled")}
+    arms = {
+        arm: next(iter(by_seed.values()))[tail][:, k, s, 0]
+        for arm, by_seed in students.items()
+        if arm in ("alone", "distilled")
+    }
     plain = lambda a: [None if not np.isfinite(x) else float(x) for x in a]  # noqa: E731
     return {
         "station": pairs.teacher.stations[s],
@@ -397,7 +444,10 @@ def dry_run(settings: Fit, progress: Progress) -> dict:
     planner = Planner(design, settings)
     shape = planner.shape("distilled")
     weights = sum(p.numel() for p in build(shape, 0).parameters())
-    windows = {name: len(planner.windows(name, "observed", planner.inputs("distilled"))) for name in ("train", "validation", "test")}
+    windows = {
+        name: len(planner.windows(name, "observed", planner.inputs("distilled")))
+        for name in ("train", "validation", "test")
+    }
     steps = design.history + design.horizon
     memory = 4 * (4 * weights + 128 * steps * shape.layers * shape.hidden * 12 + design.pairs.observed.size * 6) / 2**20
     return {

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLOOR = 1e-3  # least standard deviation, in units of the target's: a perfect teacher must not make the likelihood infinite
+FLOOR = (
+    1e-3  # least standard deviation, in units of the target's: a perfect teacher must not make the likelihood infinite
+)
 
 
 def deviation(raw: Tensor) -> Tensor:
@@ -21,7 +23,9 @@ def deviation(raw: Tensor) -> Tensor:
     return F.softplus(raw) + FLOOR
 
 
-def head_loss(head: str, out: Tensor, y: Tensor, weight: Tensor, total: Tensor | float, quantiles: tuple[float, ...] = ()) -> Tensor:
+def head_loss(
+    head: str, out: Tensor, y: Tensor, weight: Tensor, total: Tensor | float, quantiles: tuple[float, ...] = ()
+) -> Tensor:
     """Sum of weight x loss over all elements, divided by `total`.
 
     `total` is the batch's sum of weights over *all* processes, so that shards of a batch add up to the whole batch.

@@ -18,7 +18,7 @@ from sciml.pipelines.checkpoint import load_tensors
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.stations import read_observations
-from sciml.pipelines.run import Run, find_runs
+from sciml.pipelines.run import find_runs
 
 from .design import Design, Scaling, short_lead_record
 from .losses import deviation
@@ -62,7 +62,18 @@ def configuration(design: Design, shape: Shape, scaling: Scaling, settings) -> d
 
 
 def _data_choice(settings) -> dict[str, Any]:
-    kept = ("latitude", "longitude", "altitude", "interpolation", "height_correction", "zone", "units", "lead_hours", "deaccumulate", "tolerance_hours")
+    kept = (
+        "latitude",
+        "longitude",
+        "altitude",
+        "interpolation",
+        "height_correction",
+        "zone",
+        "units",
+        "lead_hours",
+        "deaccumulate",
+        "tolerance_hours",
+    )
     return {name: list(v) if isinstance(v := getattr(settings, name), tuple) else v for name in kept}
 
 
@@ -116,7 +127,9 @@ class Model:
 
     def _blank(self, choice: DataChoice) -> Teacher:
         """A teacher without values whose issue times are the observation times."""
-        ds = read_observations(choice.observations, stations=tuple(self.config["stations"]), zone=choice.zone, units=choice.unit_map)
+        ds = read_observations(
+            choice.observations, stations=tuple(self.config["stations"]), zone=choice.zone, units=choice.unit_map
+        )
         issue = ds["time"].values.astype("datetime64[ns]")
         lead = np.rint(np.array(self.config["lead_hours"]) * 3600).astype("timedelta64[s]").astype("timedelta64[ns]")
         nothing = np.full((len(issue), len(lead), len(self.config["stations"])), np.nan)
@@ -132,13 +145,17 @@ class Model:
         hours = list(np.round(teacher.lead_hours, 6))
         missing = [h for h in self.config["lead_hours"] if round(h, 6) not in hours]
         if missing:
-            raise DataError(f"{teacher.path}: no lead of {missing[0]:g} h; this student predicts {', '.join(f'{h:g}' for h in self.config['lead_hours'])} h")
+            raise DataError(
+                f"{teacher.path}: no lead of {missing[0]:g} h; this student predicts {', '.join(f'{h:g}' for h in self.config['lead_hours'])} h"
+            )
         return teacher.select(leads=np.array([hours.index(round(h, 6)) for h in self.config["lead_hours"]]))
 
     def _same_stations(self, teacher: Teacher) -> Teacher:
         missing = [s for s in self.config["stations"] if s not in teacher.stations]
         if missing:
-            raise DataError(f"{teacher.path}: no station {missing[0]}; this student was trained for {', '.join(self.config['stations'])}")
+            raise DataError(
+                f"{teacher.path}: no station {missing[0]}; this student was trained for {', '.join(self.config['stations'])}"
+            )
         return teacher.select(stations=[teacher.stations.index(s) for s in self.config["stations"]])
 
     def _design(self, pairs: Pairs) -> Design:
@@ -158,11 +175,17 @@ class Model:
 
 
 @torch.no_grad()
-def forecast(student: Student, design: Design, issues: np.ndarray, choice, inputs: Inputs, scaling: Scaling, device: str = "cpu"):
+def forecast(
+    student: Student, design: Design, issues: np.ndarray, choice, inputs: Inputs, scaling: Scaling, device: str = "cpu"
+):
     """Forecasts of `student` for `issues` in the target's unit; deviations and quantiles likewise (see Model.forecast)."""
-    windows = make_windows(design, issues, _Choice(choice), kind="observed", inputs=inputs, scaling=scaling, with_target=False)
+    windows = make_windows(
+        design, issues, _Choice(choice), kind="observed", inputs=inputs, scaling=scaling, with_target=False
+    )
     shape = student.shape
-    full = np.full((len(issues), design.horizon, len(design.pairs.teacher.stations), shape.targets, shape.outputs), np.nan)
+    full = np.full(
+        (len(issues), design.horizon, len(design.pairs.teacher.stations), shape.targets, shape.outputs), np.nan
+    )
     row = {int(issue): n for n, issue in enumerate(issues)}
     rows, columns = np.array([row[int(i)] for i in windows.issue], int), windows.station.numpy()
     student = student.to(device)
@@ -215,7 +238,10 @@ def load_model(path: Path) -> Model:
         return _from_run(path)
     runs = [run.path for run in find_runs(path) if (run.path / "checkpoints" / "best.safetensors").is_file()]
     if not runs:
-        raise DataError(f"{path}: neither a run folder, nor an exported model, nor a folder with a finished run", hint="list runs: sciml runs list")
+        raise DataError(
+            f"{path}: neither a run folder, nor an exported model, nor a folder with a finished run",
+            hint="list runs: sciml runs list",
+        )
     return _from_run(max(runs, key=lambda p: p.name))
 
 
@@ -224,17 +250,24 @@ def _from_run(path: Path) -> Model:
     if not best.is_file():
         raise DataError(f"{path}: the run has no trained model yet", hint=f"finish it: sciml kd fit --resume {path}")
     tensors, header = load_tensors(best)
-    return _assembled({n.removeprefix("model."): a for n, a in tensors.items() if n.startswith("model.")}, header["config"], path)
+    return _assembled(
+        {n.removeprefix("model."): a for n, a in tensors.items() if n.startswith("model.")}, header["config"], path
+    )
 
 
 def _assembled(tensors: dict, config: dict, path: Path) -> Model:
     if config.get("format") != FORMAT:
-        raise DataError(f"{path}: configuration of format {config.get('format')!r}, expected {FORMAT!r}", hint="was it written by another sciml version?")
+        raise DataError(
+            f"{path}: configuration of format {config.get('format')!r}, expected {FORMAT!r}",
+            hint="was it written by another sciml version?",
+        )
     student = build(Shape.from_dict(config["shape"]), 0)
     try:
         student.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in tensors.items()})
     except RuntimeError as error:
-        raise DataError(f"{path}: weights and configuration do not fit: {str(error).splitlines()[-1].strip()}") from None
+        raise DataError(
+            f"{path}: weights and configuration do not fit: {str(error).splitlines()[-1].strip()}"
+        ) from None
     return Model(student.eval(), config, path)
 
 

@@ -58,7 +58,12 @@ class Operator:
 
 
 def fit_operator(
-    kind: str, forecast: np.ndarray, truth: np.ndarray, *, same_quantity: bool, held: tuple[np.ndarray, np.ndarray] | None = None
+    kind: str,
+    forecast: np.ndarray,
+    truth: np.ndarray,
+    *,
+    same_quantity: bool,
+    held: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Operator:
     """Fit on training pairs forecast, truth [i, k, s, v] (NaN where missing).
 
@@ -72,7 +77,10 @@ def fit_operator(
     if kind == "auto":
         kind = "linear" if same_quantity else "isotonic"
     if kind == "none" and not same_quantity:
-        raise SettingsError("--operator none: the teacher forecasts another quantity than the target", hint="use --operator isotonic or linear")
+        raise SettingsError(
+            "--operator none: the teacher forecasts another quantity than the target",
+            hint="use --operator isotonic or linear",
+        )
     shape = forecast.shape[1:]
     slope, offset = np.ones(shape), np.zeros(shape)
     if kind == "none":

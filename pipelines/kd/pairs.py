@@ -84,12 +84,19 @@ def pair(teacher: Teacher, choice, progress: Progress | None = None, *, need_ove
     present = {str(s) for s in ds["station"].values}
     keep = [s for s, name in enumerate(teacher.stations) if name in present]
     if not keep:
-        raise DataError(f"{choice.observations}: none of its stations ({', '.join(sorted(present)[:5])}) is one of {teacher.path}: {', '.join(teacher.stations[:5])}")
+        raise DataError(
+            f"{choice.observations}: none of its stations ({', '.join(sorted(present)[:5])}) is one of {teacher.path}: {', '.join(teacher.stations[:5])}"
+        )
     teacher = teacher.select(stations=keep) if len(keep) < len(teacher.stations) else teacher
     ds = ds.sel(station=list(teacher.stations))
     targets, predictor = _targets(teacher, ds, choice, progress)
-    observed = np.stack([_in_teacher_units(ds[t], p, teacher, choice) for t, p in zip(targets, predictor, strict=True)], -1)
-    units = tuple(str(ds[t].attrs.get("units", "")) or (teacher.units[p] if t == p else "") for t, p in zip(targets, predictor, strict=True))
+    observed = np.stack(
+        [_in_teacher_units(ds[t], p, teacher, choice) for t, p in zip(targets, predictor, strict=True)], -1
+    )
+    units = tuple(
+        str(ds[t].attrs.get("units", "")) or (teacher.units[p] if t == p else "")
+        for t, p in zip(targets, predictor, strict=True)
+    )
     pairs = _align(teacher, ds["time"].values.astype("datetime64[ns]"), observed, targets, predictor, units, choice)
     if need_overlap:
         _require_overlap(pairs)
@@ -97,7 +104,9 @@ def pair(teacher: Teacher, choice, progress: Progress | None = None, *, need_ove
 
 
 def _targets(teacher: Teacher, ds, choice, progress: Progress) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names = {str(n): str(n) for n in ds.data_vars} | {str(ds[n].attrs.get("original_name", n)): str(n) for n in ds.data_vars}
+    names = {str(n): str(n) for n in ds.data_vars} | {
+        str(ds[n].attrs.get("original_name", n)): str(n) for n in ds.data_vars
+    }
     wanted = []
     for name in choice.target:
         found = names.get(name) or names.get(house_name(name, station_table=True))
@@ -112,7 +121,9 @@ def _targets(teacher: Teacher, ds, choice, progress: Progress) -> tuple[tuple[st
         return chosen, (teacher.find(choice.predictor),) * len(chosen)
     if getattr(choice, "operator", "auto") in ("isotonic", "linear"):
         guess = "10m_wind_speed" if "10m_wind_speed" in teacher.values else next(iter(teacher.values))
-        progress.note(f"{guess} of {teacher.path} stands for {', '.join(chosen)} through a fitted {choice.operator} operator")
+        progress.note(
+            f"{guess} of {teacher.path} stands for {', '.join(chosen)} through a fitted {choice.operator} operator"
+        )
         return chosen, (guess,) * len(chosen)
     raise SettingsError(
         f"{teacher.path} forecasts {', '.join(sorted(teacher.original.values()))}; {choice.observations} holds "
@@ -171,7 +182,9 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
     # rounded up: a time just before a step belongs to that step
     length = int(np.ceil((max(time[-1], valid_time.max()) - origin) / cadence)) + 1
     if length > 50_000_000:
-        raise DataError(f"{where}: observations every {cadence / HOUR:g} h from {_day(time[0])} to {_day(time[-1])} make {length} steps; are the times right?")
+        raise DataError(
+            f"{where}: observations every {cadence / HOUR:g} h from {_day(time[0])} to {_day(time[-1])} make {length} steps; are the times right?"
+        )
     grid = origin + cadence * np.arange(length)
     slot = np.rint((time - origin) / cadence).astype(np.int64)
     off = np.abs(grid[slot] - time) > np.maximum(tolerance, cadence // 50)
@@ -182,7 +195,9 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
             hint="resample them to a regular step, or allow a shift with --tolerance-hours",
         )
     if off.any():
-        notes.append(f"{where}: {off.sum()} observations off the step of {cadence / HOUR:g} h left out, the first at {time[off][0]}")
+        notes.append(
+            f"{where}: {off.sum()} observations off the step of {cadence / HOUR:g} h left out, the first at {time[off][0]}"
+        )
     regular = np.full((length, *observed.shape[1:]), np.nan)
     regular[slot[~off]] = observed[~off]
     position = (valid_time - origin) / cadence
@@ -197,7 +212,9 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
             hint="give the observations' time zone (--zone), or allow a difference with --tolerance-hours",
         )
     if not usable.all():
-        notes.append(f"leads {', '.join(f'{h:g}' for h in teacher.lead_hours[~usable])} h are never valid at an observation time and are left out")
+        notes.append(
+            f"leads {', '.join(f'{h:g}' for h in teacher.lead_hours[~usable])} h are never valid at an observation time and are left out"
+        )
         teacher = teacher.select(leads=np.flatnonzero(usable))
         valid = valid[:, usable]
     pairs = Pairs(
@@ -222,7 +239,11 @@ def _require_overlap(pairs: Pairs) -> None:
         return
     teacher = pairs.teacher
     observed = pairs.time[np.isfinite(pairs.observed).any((1, 2))]
-    span = f"observations span {_day(observed[0])} to {_day(observed[-1])}" if len(observed) else "all observations are missing"
+    span = (
+        f"observations span {_day(observed[0])} to {_day(observed[-1])}"
+        if len(observed)
+        else "all observations are missing"
+    )
     raise DataError(
         f"{teacher.path} and {pairs.observations or teacher.path} share no valid time: forecasts are valid "
         f"{_day(teacher.issue[0] + teacher.lead[0])} to {_day(teacher.issue[-1] + teacher.lead[-1])}, {span}",

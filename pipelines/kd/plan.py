@@ -78,7 +78,13 @@ class Planner:
         scaling = self.design.own_scaling if own else self.design.scaling
         issues = getattr(self.design, block)
         made = make_windows(
-            self.design, issues, self.settings, kind=kind, inputs=inputs, scaling=scaling, shuffle=self.settings.seed if shuffled else None
+            self.design,
+            issues,
+            self.settings,
+            kind=kind,
+            inputs=inputs,
+            scaling=scaling,
+            shuffle=self.settings.seed if shuffled else None,
         )
         return made.to(self.device)
 
@@ -137,7 +143,9 @@ class Planner:
         else:
             train = self.windows("train", "observed", inputs, arm == "alone_own", shuffled)
         patience = None if arm in STANDALONE else settings.patience
-        record = self.windows("archive", "record", inputs, False, shuffled) if schedule in ("archive", "joint") else None
+        record = (
+            self.windows("archive", "record", inputs, False, shuffled) if schedule in ("archive", "joint") else None
+        )
         if schedule == "joint" and not len(record):
             raise DataError(NO_RECORD, hint="use --schedule response, which needs no record of its own")
         noise = self.noise(inputs)

@@ -70,12 +70,16 @@ def goal_of(spec: Spec, rows: Mapping[str, list[dict]]) -> float | None:
     return min(last) if last else None
 
 
-def _train(planner: Planner, work: Work, spec: Spec, goal: float | None, on_row, should_stop) -> tuple[bool, list[dict]]:
+def _train(
+    planner: Planner, work: Work, spec: Spec, goal: float | None, on_row, should_stop
+) -> tuple[bool, list[dict]]:
     run = Run(work.folder)
     twin = None
     if any(name.startswith("twin") for name in spec.after):
         tensors, _ = run.load(f"twin-{spec.seed}")
-        twin = {n.removeprefix("best."): torch.from_numpy(a.copy()) for n, a in tensors.items() if n.startswith("best.")}
+        twin = {
+            n.removeprefix("best."): torch.from_numpy(a.copy()) for n, a in tensors.items() if n.startswith("best.")
+        }
     job = planner.job(spec, goal, twin)
     trainer = Trainer(job, work.settings, Hooks(run.load, run.save, on_row, should_stop), work.device)
     finished = trainer.run()
@@ -107,7 +111,8 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
     events, stop = context.Queue(), context.Event()
     inboxes = [context.Queue() for _ in range(workers)]
     processes = [
-        context.Process(target=_worker, args=(work, inbox, events, stop, n, os.getpid()), daemon=True) for n, inbox in enumerate(inboxes)
+        context.Process(target=_worker, args=(work, inbox, events, stop, n, os.getpid()), daemon=True)
+        for n, inbox in enumerate(inboxes)
     ]
     for process in processes:
         process.start()
@@ -180,7 +185,13 @@ def _worker(work: Work, inbox, events, stop, number: int, parent: int) -> None:
     while (task := _next(inbox, stopping)) is not None:
         spec, goal = task
         try:
-            events.put(("done", number, _train(planner, work, spec, goal, lambda row: events.put(("row", number, row)), stopping)))
+            events.put(
+                (
+                    "done",
+                    number,
+                    _train(planner, work, spec, goal, lambda row: events.put(("row", number, row)), stopping),
+                )
+            )
         except ScimlError as error:
             events.put(("error", number, error))
 

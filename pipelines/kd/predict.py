@@ -45,11 +45,15 @@ def predict(settings: Predict, progress: Progress | None = None) -> xr.Dataset:
     keep = np.flatnonzero(ready) if settings.start or settings.end else np.flatnonzero(ready)[-1:]
     ds = as_dataset(model, design, issues[keep], point[keep], None if full is None else full[keep])
     write(ds, settings.to)
-    progress.note(f"{len(keep)} forecast(s) from {str(ds.time.values[0])[:16]} to {str(ds.time.values[-1])[:16]} written to {settings.to}")
+    progress.note(
+        f"{len(keep)} forecast(s) from {str(ds.time.values[0])[:16]} to {str(ds.time.values[-1])[:16]} written to {settings.to}"
+    )
     return ds
 
 
-def as_dataset(model: Model, design: Design, issues: np.ndarray, point: np.ndarray, full: np.ndarray | None) -> xr.Dataset:
+def as_dataset(
+    model: Model, design: Design, issues: np.ndarray, point: np.ndarray, full: np.ndarray | None
+) -> xr.Dataset:
     """Forecasts [i, k, s, v] (and [i, k, s, v, q]) as a CF data set."""
     pairs, shape = design.pairs, model.student.shape
     dims = ("time", "prediction_timedelta", "station")
@@ -58,12 +62,28 @@ def as_dataset(model: Model, design: Design, issues: np.ndarray, point: np.ndarr
         attrs = {"long_name": name.replace("_", " "), "units": unit or "1"}
         data[name] = (dims, point[..., v].astype(np.float32), attrs)
         if shape.head == "gaussian":
-            data[f"{name}_standard_deviation"] = (dims, full[..., v, 1].astype(np.float32), attrs | {"long_name": f"standard deviation of {name}"})
+            data[f"{name}_standard_deviation"] = (
+                dims,
+                full[..., v, 1].astype(np.float32),
+                attrs | {"long_name": f"standard deviation of {name}"},
+            )
         if shape.head == "quantile":
-            data[f"{name}_quantile"] = ((*dims, "quantile"), full[..., v, :].astype(np.float32), attrs | {"long_name": f"quantiles of {name}"})
+            data[f"{name}_quantile"] = (
+                (*dims, "quantile"),
+                full[..., v, :].astype(np.float32),
+                attrs | {"long_name": f"quantiles of {name}"},
+            )
     coords = {
-        "time": ("time", pairs.teacher.issue[issues], {"standard_name": "forecast_reference_time", "long_name": "issue time"}),
-        "prediction_timedelta": ("prediction_timedelta", pairs.teacher.lead, {"standard_name": "forecast_period", "long_name": "lead time"}),
+        "time": (
+            "time",
+            pairs.teacher.issue[issues],
+            {"standard_name": "forecast_reference_time", "long_name": "issue time"},
+        ),
+        "prediction_timedelta": (
+            "prediction_timedelta",
+            pairs.teacher.lead,
+            {"standard_name": "forecast_period", "long_name": "lead time"},
+        ),
         "station": ("station", np.array(pairs.teacher.stations, dtype=object), {"cf_role": "timeseries_id"}),
     }
     for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east"), ("altitude", "m")):
@@ -84,8 +104,14 @@ def write(ds: xr.Dataset, path: Path) -> None:
     """NetCDF4 with compression, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".tmp")
-    encoding: dict[str, dict] = {name: {"zlib": True, "complevel": 1, "shuffle": True, "dtype": "float32"} for name in ds.data_vars}
-    encoding["time"] = {"units": "hours since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian", "dtype": "float64"}
+    encoding: dict[str, dict] = {
+        name: {"zlib": True, "complevel": 1, "shuffle": True, "dtype": "float32"} for name in ds.data_vars
+    }
+    encoding["time"] = {
+        "units": "hours since 1970-01-01 00:00:00",
+        "calendar": "proleptic_gregorian",
+        "dtype": "float64",
+    }
     encoding["prediction_timedelta"] = {"units": "hours", "dtype": "float64"}
     try:
         ds.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

@@ -97,8 +97,9 @@ class _Workspace:
             transposed = self.inputs[t].t()
             if self.fused:
                 self._point(t, gate, cell, squash)
-            self.backward_views.append((transposed, gate, i, f, g, o, self.cells[t], squash, recurrent, self.input_gradient[t]))
-
+            self.backward_views.append(
+                (transposed, gate, i, f, g, o, self.cells[t], squash, recurrent, self.input_gradient[t])
+            )
 
     def _point(self, t: int, gate: Tensor, cell: Tensor, squash: Tensor) -> None:
         """Addresses for `_gates`; the external gradient of a step comes with each backward pass."""
@@ -254,7 +255,9 @@ class PackedLSTM(nn.Module):
     "vendor" or "reference".
     """
 
-    def __init__(self, features: int, hidden: int, layers: int, *, generator: torch.Generator | None = None, path: str = "auto"):
+    def __init__(
+        self, features: int, hidden: int, layers: int, *, generator: torch.Generator | None = None, path: str = "auto"
+    ):
         super().__init__()
         self.features, self.hidden, self.layers, self.path = features, hidden, layers, path
         sizes = [features] + [hidden] * (layers - 1)

@@ -227,9 +227,7 @@ def _by_target(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], ki
     return page
 
 
-def _score_table(
-    rows: Sequence[Mapping[str, Any]], unit: str, decimals: int, note: str, kinds: Sequence[str]
-) -> str:
+def _score_table(rows: Sequence[Mapping[str, Any]], unit: str, decimals: int, note: str, kinds: Sequence[str]) -> str:
     """Columns: method, RMSE ± spread, MAE, bias, and CRPS and skill where they are known."""
     columns = [
         (f"RMSE [{unit}]", lambda row: with_spread(row["rmse"], row.get("rmse_sd"), decimals)),

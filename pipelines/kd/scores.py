@@ -37,7 +37,15 @@ def common_elements(truth: np.ndarray, forecasts: Mapping[str, list[np.ndarray]]
     return known
 
 
-def score(method: str, members: list[np.ndarray], truth: np.ndarray, known: np.ndarray, climate: np.ndarray, weight: np.ndarray, names: tuple[str, ...]) -> dict:
+def score(
+    method: str,
+    members: list[np.ndarray],
+    truth: np.ndarray,
+    known: np.ndarray,
+    climate: np.ndarray,
+    weight: np.ndarray,
+    names: tuple[str, ...],
+) -> dict:
     """One row of results.json["scores"].
 
     members: one forecast [i, k, s, v] per seed; weight [v]: 1, or 1 / scale where targets have different units.
@@ -128,7 +136,9 @@ def _race(rows: Mapping[str, list[dict]], seeds: list[int], key: str, epochs: in
         goal, arm, goal_epoch = min(goals)
         epoch = next((r["epoch"] for r in _fit_rows(rows, "distilled", seed) if r[key] <= goal), None)
         ratio = None if epoch is None else max(goal_epoch, 1) / max(epoch, 1)
-        found.append({"seed": seed, "goal": goal, "goal_arm": arm, "goal_epoch": goal_epoch, "epoch": epoch, "ratio": ratio})
+        found.append(
+            {"seed": seed, "goal": goal, "goal_arm": arm, "goal_epoch": goal_epoch, "epoch": epoch, "ratio": ratio}
+        )
     reached = [f["epoch"] if f["epoch"] is not None else np.inf for f in found]
     ratios = [f["ratio"] if f["ratio"] is not None else 0.0 for f in found]
     middle, ratio = float(np.median(reached)), float(np.median(ratios))
@@ -140,7 +150,9 @@ def _cost(rows: Mapping[str, list[dict]], seeds: list[int]) -> dict:
 
     def spent(arm: str) -> dict:
         last = [rows[f"{arm}-{seed}"][-1] for seed in seeds if rows.get(f"{arm}-{seed}")]
-        archive = [[r for r in rows[f"{arm}-{seed}"] if r["stage"] == "archive"] for seed in seeds if rows.get(f"{arm}-{seed}")]
+        archive = [
+            [r for r in rows[f"{arm}-{seed}"] if r["stage"] == "archive"] for seed in seeds if rows.get(f"{arm}-{seed}")
+        ]
         mean = lambda values: float(np.mean(values)) if values else 0.0  # noqa: E731
         return {
             "steps": mean([r["steps"] for r in last]),
@@ -167,15 +179,28 @@ def _verdict(table: Mapping[str, dict], unit: str) -> dict:
     numbers = f"held-out RMSE {_pm(taught)} {unit} against {_pm(alone)} {unit} for the student alone ({-gain / alone['rmse']:+.1%})"
     control = table.get("shuffled")
     if len(taught["rmse_per_seed"]) < 2:
-        return {"helped": gain > 0, "text": f"Distillation {'helped' if gain > 0 else 'did not help'}, by one seed only: {numbers}; use --seeds 3 to see the spread"}
+        return {
+            "helped": gain > 0,
+            "text": f"Distillation {'helped' if gain > 0 else 'did not help'}, by one seed only: {numbers}; use --seeds 3 to see the spread",
+        }
     if gain <= spread:
         worse = gain < -spread
-        why = "worse beyond the spread over seeds" if worse else f"the difference is within the spread over seeds ({spread:.2g} {unit})"
+        why = (
+            "worse beyond the spread over seeds"
+            if worse
+            else f"the difference is within the spread over seeds ({spread:.2g} {unit})"
+        )
         return {"helped": False, "text": f"Distillation did not help: {numbers}; {why}"}
     if control is not None and control["rmse"] - taught["rmse"] <= spread:
-        return {"helped": False, "text": f"Distillation did not help more than a shuffled teacher does ({control['rmse']:.3g} {unit}): {numbers}"}
+        return {
+            "helped": False,
+            "text": f"Distillation did not help more than a shuffled teacher does ({control['rmse']:.3g} {unit}): {numbers}",
+        }
     tail = f"; a shuffled teacher gives {control['rmse']:.3g} {unit}" if control is not None else ""
-    return {"helped": True, "text": f"Distillation helped: {numbers}, beyond the spread over seeds ({spread:.2g} {unit}){tail}"}
+    return {
+        "helped": True,
+        "text": f"Distillation helped: {numbers}, beyond the spread over seeds ({spread:.2g} {unit}){tail}",
+    }
 
 
 def _pm(entry: dict) -> str:

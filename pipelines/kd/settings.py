@@ -33,17 +33,31 @@ def _positive(settings: object, *names: str) -> None:
 class DataChoice:
     """What is read and how forecasts and observations are matched; shared by every command that reads data."""
 
-    teacher: Path = setting(Path("nwp.nc"), "numerical forecast (NetCDF or Zarr), or a trained sciml network", panel=DATA)
-    observations: Path | None = setting(None, "observations (CSV or NetCDF); default: the teacher's shortest lead", panel=DATA)
-    target: tuple[str, ...] = setting((), "variables to predict, by any common name; default: all both files hold", panel=DATA)
+    teacher: Path = setting(
+        Path("nwp.nc"), "numerical forecast (NetCDF or Zarr), or a trained sciml network", panel=DATA
+    )
+    observations: Path | None = setting(
+        None, "observations (CSV or NetCDF); default: the teacher's shortest lead", panel=DATA
+    )
+    target: tuple[str, ...] = setting(
+        (), "variables to predict, by any common name; default: all both files hold", panel=DATA
+    )
     predictor: str | None = setting(None, "teacher variable that stands for the target when names differ", panel=DATA)
     stations: tuple[str, ...] = setting((), "stations to use; default: all that both files hold", panel=DATA)
     latitude: tuple[float, ...] = setting((), "station latitudes [degrees_north], for a gridded teacher", panel=DATA)
     longitude: tuple[float, ...] = setting((), "station longitudes [degrees_east], for a gridded teacher", panel=DATA)
-    altitude: tuple[float, ...] = setting((), "station heights [m], for the height correction of a gridded teacher", panel=DATA)
-    interpolation: Literal["bilinear", "nearest"] = setting("bilinear", "from the teacher's grid to the stations", panel=DATA)
-    height_correction: bool = setting(True, "shift gridded air temperature by 6.5 K km-1 to the station height", panel=DATA)
-    zone: str | None = setting(None, 'time zone of times without one, e.g. "Asia/Seoul" or "+09:00"; default: UTC', panel=DATA)
+    altitude: tuple[float, ...] = setting(
+        (), "station heights [m], for the height correction of a gridded teacher", panel=DATA
+    )
+    interpolation: Literal["bilinear", "nearest"] = setting(
+        "bilinear", "from the teacher's grid to the stations", panel=DATA
+    )
+    height_correction: bool = setting(
+        True, "shift gridded air temperature by 6.5 K km-1 to the station height", panel=DATA
+    )
+    zone: str | None = setting(
+        None, 'time zone of times without one, e.g. "Asia/Seoul" or "+09:00"; default: UTC', panel=DATA
+    )
     units: tuple[str, ...] = setting((), 'units of observation columns that state none, e.g. "t2m=degC"', panel=DATA)
     lead_hours: float | None = setting(None, "lead of a teacher file that holds valid times only [h]", panel=DATA)
     horizon: int | None = setting(None, "number of leads to predict, shortest first; default: all", panel=DATA)
@@ -77,8 +91,12 @@ class DataChoice:
 class Fit(DataChoice):
     """`sciml kd fit`."""
 
-    split: tuple[float, ...] = setting((0.7, 0.15, 0.15), "fractions of time for training, validation, test", panel=SPLIT)
-    train_until: str | None = setting(None, "last day of training, e.g. 2015-12-31; replaces the fractions", panel=SPLIT)
+    split: tuple[float, ...] = setting(
+        (0.7, 0.15, 0.15), "fractions of time for training, validation, test", panel=SPLIT
+    )
+    train_until: str | None = setting(
+        None, "last day of training, e.g. 2015-12-31; replaces the fractions", panel=SPLIT
+    )
     validation_until: str | None = setting(None, "last day of validation", panel=SPLIT)
     train_issues: int | None = setting(
         None, "use only the last N issue times of the training block as observed, as at a new station", panel=SPLIT
@@ -90,26 +108,42 @@ class Fit(DataChoice):
     head: Literal["point", "gaussian", "quantile"] = setting("point", "what is predicted for each lead", panel=STUDENT)
     quantiles: tuple[float, ...] = setting((0.1, 0.25, 0.5, 0.75, 0.9), "levels of the quantile head", panel=STUDENT)
 
-    schedule: Schedule = setting("archive", "how the teacher is used; each form's equation is in kd/schedules.py", panel=DISTILL)
+    schedule: Schedule = setting(
+        "archive", "how the teacher is used; each form's equation is in kd/schedules.py", panel=DISTILL
+    )
     mode: Literal["direct", "residual"] = setting(
-        "direct", "residual: the fresh forecast is an input at prediction time and the student corrects it", panel=DISTILL
+        "direct",
+        "residual: the fresh forecast is an input at prediction time and the student corrects it",
+        panel=DISTILL,
     )
     operator: Operator = setting("auto", "observation operator fitted on the training observations", panel=DISTILL)
-    distillation_weight: float = setting(0.5, "weight of the teacher in response, anneal, trust, hint and joint", panel=DISTILL)
-    soft_weight: Literal["uniform", "spread"] = setting("uniform", "spread: weigh soft targets by ensemble spread", panel=DISTILL)
+    distillation_weight: float = setting(
+        0.5, "weight of the teacher in response, anneal, trust, hint and joint", panel=DISTILL
+    )
+    soft_weight: Literal["uniform", "spread"] = setting(
+        "uniform", "spread: weigh soft targets by ensemble spread", panel=DISTILL
+    )
     archive_epochs: int = setting(40, "most epochs of pre-training on the teacher's record", panel=DISTILL)
-    archive_patience: int = setting(6, "epochs without better held-out observations that end pre-training", panel=DISTILL)
+    archive_patience: int = setting(
+        6, "epochs without better held-out observations that end pre-training", panel=DISTILL
+    )
     control: bool = setting(True, "also train with a shuffled teacher, once, as a control", panel=DISTILL)
 
     epochs: int = setting(80, "passes over the training observations", panel=OPTIMIZATION)
-    batch_size: int | None = setting(None, "windows per step; default: a sixteenth of the windows, 16 to 128", panel=OPTIMIZATION)
+    batch_size: int | None = setting(
+        None, "windows per step; default: a sixteenth of the windows, 16 to 128", panel=OPTIMIZATION
+    )
     learning_rate: float = setting(1e-3, "Adam's step size", panel=OPTIMIZATION)
     weight_decay: float = setting(0.0, "decoupled weight decay", panel=OPTIMIZATION)
     input_noise: float | None = setting(
-        None, "white noise on the normalised inputs; default: 8/sqrt(issue times), at most 0.6, in residual mode", panel=OPTIMIZATION
+        None,
+        "white noise on the normalised inputs; default: 8/sqrt(issue times), at most 0.6, in residual mode",
+        panel=OPTIMIZATION,
     )
     clip: float = setting(1.0, "largest gradient norm", panel=OPTIMIZATION)
-    patience: int = setting(20, "epochs without better validation that end the distilled fit once it met its target", panel=OPTIMIZATION)
+    patience: int = setting(
+        20, "epochs without better validation that end the distilled fit once it met its target", panel=OPTIMIZATION
+    )
 
     seeds: int = setting(3, "independent repetitions, each with and without the teacher", panel=RUN)
     seed: int = setting(0, "first random seed", panel=RUN)
@@ -128,8 +162,12 @@ class Fit(DataChoice):
             self, "hidden", "layers", "epochs", "batch_size", "learning_rate", "clip", "patience", "seeds",
             "archive_epochs", "archive_patience", "workers", "threads", "train_issues", "max_minutes", "limit",
         )  # fmt: skip
-        _require(self.input_noise is None or self.input_noise >= 0, f"--input-noise {self.input_noise}: must not be negative")
-        _require(0 <= self.distillation_weight <= 1, f"--distillation-weight {self.distillation_weight}: must lie in 0..1")
+        _require(
+            self.input_noise is None or self.input_noise >= 0, f"--input-noise {self.input_noise}: must not be negative"
+        )
+        _require(
+            0 <= self.distillation_weight <= 1, f"--distillation-weight {self.distillation_weight}: must lie in 0..1"
+        )
         _require(
             len(self.split) == 3 and min(self.split) > 0 and abs(sum(self.split) - 1) < 1e-6,
             f"--split {','.join(map(str, self.split))}: needs three positive fractions that sum to 1",
@@ -141,7 +179,7 @@ class Fit(DataChoice):
         )
         ordered = list(self.quantiles) == sorted(set(self.quantiles))
         _require(
-            bool(self.quantiles) and ordered and 0 < self.quantiles[0] and self.quantiles[-1] < 1,
+            bool(self.quantiles) and ordered and self.quantiles[0] > 0 and self.quantiles[-1] < 1,
             f"--quantiles {','.join(map(str, self.quantiles))}: must rise strictly between 0 and 1",
         )
         _require(
@@ -164,7 +202,9 @@ class Fit(DataChoice):
 class Apply:
     """What `evaluate`, `predict`, `export` and `report` share: a finished run or an exported model."""
 
-    model: Path = setting(Path("runs/kd-fit"), "run folder, exported model folder, or the folder of runs (newest is used)", panel=DATA)
+    model: Path = setting(
+        Path("runs/kd-fit"), "run folder, exported model folder, or the folder of runs (newest is used)", panel=DATA
+    )
     device: str = setting("auto", "auto, cpu, cuda or cuda:N", panel=RUN)
 
 
@@ -183,7 +223,9 @@ class Predict(Apply):
     """`sciml kd predict`: forecasts from the newest observations, written as NetCDF."""
 
     teacher: Path | None = setting(None, "fresh numerical forecast; a residual student needs it", panel=DATA)
-    observations: Path | None = setting(None, "observations up to the issue time; default: those of the run", panel=DATA)
+    observations: Path | None = setting(
+        None, "observations up to the issue time; default: those of the run", panel=DATA
+    )
     start: str | None = setting(None, "first issue time; default: the last one possible", panel=DATA)
     end: str | None = setting(None, "last issue time; default: the last one possible", panel=DATA)
     to: Path = setting(Path("forecast.nc"), "file to write (NetCDF)", panel=RUN)

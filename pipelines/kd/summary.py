@@ -214,9 +214,7 @@ def _lowest(results: Mapping[str, Any]) -> list[str]:
     unit = readable_unit(results["unit"])
     line = f"Lowest held-out RMSE of all: {method_label(best, results)}, {number(best['rmse'])} {unit}"
     if best["method"] in SEES_FORECAST and results.get("mode") != "residual":
-        line += (
-            "; it sees the fresh forecast, which a direct student does not (the residual mode lets it)"
-        )
+        line += "; it sees the fresh forecast, which a direct student does not (the residual mode lets it)"
     return [line + "."]
 
 

@@ -39,7 +39,11 @@ def survey(settings: Data) -> dict[str, Any]:
     except ScimlError as error:
         if "grid" not in str(error):
             raise
-        return {"teacher": {"file": str(settings.teacher), "problem": str(error), "hint": error.hint}, "notes": said.notes, "warnings": []}
+        return {
+            "teacher": {"file": str(settings.teacher), "problem": str(error), "hint": error.hint},
+            "notes": said.notes,
+            "warnings": [],
+        }
     found: dict[str, Any] = {"teacher": teacher_facts(teacher)}
     if settings.observations is not None:
         pairs = _paired(teacher, choice, said)

@@ -57,7 +57,9 @@ class Teacher:
             raise SettingsError(f'{self.path}: no variable "{name}"; {suggest(name, sorted(lookup))}')
         return found
 
-    def select(self, *, stations: list[int] | None = None, leads: slice | np.ndarray | None = None, last: int | None = None) -> Teacher:
+    def select(
+        self, *, stations: list[int] | None = None, leads: slice | np.ndarray | None = None, last: int | None = None
+    ) -> Teacher:
         """A part of the teacher: stations by position, leads by position, the last issue times."""
         issue = slice(-last, None) if last else slice(None)
         columns = list(range(len(self.stations))) if stations is None else stations
@@ -91,7 +93,9 @@ def read_teacher(choice, progress: Progress | None = None) -> Teacher:
     names = [name for name, da in ds.data_vars.items() if {"time", "prediction_timedelta", "station"} <= set(da.dims)]
     names = [name for name in names if np.issubdtype(ds[name].dtype, np.number)]
     if not names:
-        raise DataError(f"{path}: no variable with an issue time, a lead and a station; it holds {', '.join(map(str, ds.data_vars)) or 'nothing'}")
+        raise DataError(
+            f"{path}: no variable with an issue time, a lead and a station; it holds {', '.join(map(str, ds.data_vars)) or 'nothing'}"
+        )
     summed = {name for name in names if accumulated(ds, name)}
     values, spread = {}, {}
     for name in names:
@@ -109,7 +113,9 @@ def read_teacher(choice, progress: Progress | None = None) -> Teacher:
         else:
             values[name] = da.transpose("time", "prediction_timedelta", "station").values.astype(np.float64)
     location = {
-        name: ds[name].values.astype(np.float64) for name in ("latitude", "longitude", "altitude") if name in ds.coords and ds[name].dims == ("station",)
+        name: ds[name].values.astype(np.float64)
+        for name in ("latitude", "longitude", "altitude")
+        if name in ds.coords and ds[name].dims == ("station",)
     }
     teacher = Teacher(
         path=Path(path),
@@ -144,7 +150,11 @@ def _with_wind_speed(ds: xr.Dataset) -> xr.Dataset:
     if u in ds and v in ds and speed not in ds:
         # before the ensemble mean: the speed of the mean wind is not the mean speed
         ds[speed] = np.hypot(ds[u], ds[v])
-        ds[speed].attrs = {"units": ds[u].attrs.get("units", ""), "original_name": speed, "original_units": ds[u].attrs.get("original_units", "")}
+        ds[speed].attrs = {
+            "units": ds[u].attrs.get("units", ""),
+            "original_name": speed,
+            "original_units": ds[u].attrs.get("original_units", ""),
+        }
     return ds
 
 
@@ -157,7 +167,9 @@ def _chosen(teacher: Teacher, choice) -> Teacher:
         stations = [teacher.stations.index(s) for s in choice.stations]
     leads = teacher.lead > np.timedelta64(0, "ns")  # an analysis at lead 0 is no forecast
     if not leads.any():
-        raise DataError(f"{teacher.path}: its only lead is 0 h, an analysis and no forecast; a teacher needs leads after the issue time")
+        raise DataError(
+            f"{teacher.path}: its only lead is 0 h, an analysis and no forecast; a teacher needs leads after the issue time"
+        )
     keep = np.flatnonzero(leads)
     if choice.horizon is not None:
         if choice.horizon > len(keep):
@@ -175,7 +187,8 @@ def to_stations(ds: xr.Dataset, choice, path: Path) -> xr.Dataset:
     if not choice.latitude:
         lat, lon = ds["latitude"].values, ds["longitude"].values
         raise SettingsError(
-            f"{path}: the forecast is on a grid ({np.nanmin(lat):g} to {np.nanmax(lat):g} N, {np.nanmin(lon):g} to {np.nanmax(lon):g} E); which points are the stations?",
+            f"{path}: the forecast is on a grid ({np.nanmin(lat):g} to {np.nanmax(lat):g} N, "
+            f"{np.nanmin(lon):g} to {np.nanmax(lon):g} E); which points are the stations?",
             hint="give --latitude and --longitude, one value per station (and --altitude, to correct for height)",
         )
     lat, lon = np.asarray(choice.latitude, float), np.asarray(choice.longitude, float)
@@ -190,12 +203,16 @@ def to_stations(ds: xr.Dataset, choice, path: Path) -> xr.Dataset:
         point, distance = _bilinear(ds, lat, lon, path)
     if distance.max() > max(150.0, _spacing(ds)):
         far = int(distance.argmax())
-        raise DataError(f"{path}: station {far + 1} ({lat[far]:g} N, {lon[far]:g} E) lies {distance[far]:.0f} km from the nearest grid point; is the grid elsewhere?")
+        raise DataError(
+            f"{path}: station {far + 1} ({lat[far]:g} N, {lon[far]:g} E) lies {distance[far]:.0f} km from the nearest grid point; is the grid elsewhere?"
+        )
     names = choice.stations or tuple(str(n + 1) for n in range(len(lat)))
     if len(names) != len(lat):
         raise SettingsError(f"--stations has {len(names)} names and --latitude {len(lat)} values: give one of each")
     point = point.drop_vars([c for c in ("latitude", "longitude") if c in point.coords])
-    point = point.assign_coords(station=("station", np.array(names, dtype=object)), latitude=("station", lat), longitude=("station", lon))
+    point = point.assign_coords(
+        station=("station", np.array(names, dtype=object)), latitude=("station", lat), longitude=("station", lon)
+    )
     return _to_height(point, choice)
 
 
@@ -256,7 +273,9 @@ def _bilinear(ds: xr.Dataset, lat: np.ndarray, lon: np.ndarray, path: Path) -> t
 def _curvilinear(ds: xr.Dataset, lat: np.ndarray, lon: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:
     """Nearest point of a grid whose latitudes and longitudes are two-dimensional, such as WRF's and KMA's."""
     rows, columns = ds["latitude"].dims
-    away = _kilometres(lat[:, None, None], lon[:, None, None], ds["latitude"].values[None], ds["longitude"].values[None])
+    away = _kilometres(
+        lat[:, None, None], lon[:, None, None], ds["latitude"].values[None], ds["longitude"].values[None]
+    )
     flat = away.reshape(len(lat), -1)
     best = flat.argmin(1)
     j, i = np.unravel_index(best, ds["latitude"].shape)
@@ -271,7 +290,11 @@ def _to_height(point: xr.Dataset, choice) -> xr.Dataset:
     point = point.assign_coords(altitude=("station", station))
     model = _model_height(point)
     if choice.height_correction and model is not None:
-        for name in ("2m_temperature", "maximum_2m_temperature_in_the_last_24_hours", "minimum_2m_temperature_in_the_last_24_hours"):
+        for name in (
+            "2m_temperature",
+            "maximum_2m_temperature_in_the_last_24_hours",
+            "minimum_2m_temperature_in_the_last_24_hours",
+        ):
             if name in point:
                 attrs = point[name].attrs
                 point[name] = point[name] - LAPSE_RATE * (xr.DataArray(station, dims="station") - model)

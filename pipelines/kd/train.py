@@ -122,7 +122,9 @@ class World:
 
 
 def _new_optimizer(student: Student, settings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(
+        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 def start(job: Job, settings, device: torch.device) -> State:
@@ -159,7 +161,9 @@ def unpack(job: Job, settings, device: torch.device, tensors: dict, header: dict
     for i, p in enumerate(state.student.parameters()):
         stored = part(f"optimizer.{i}.")
         if stored:
-            state.optimizer.state[p] = stored | {"step": stored["step"].cpu() if device.type == "cpu" else stored["step"]}
+            state.optimizer.state[p] = stored | {
+                "step": stored["step"].cpu() if device.type == "cpu" else stored["step"]
+            }
     for name in ("stage", "epoch", "step", "rows", "best", "steps_done", "windows_done", "cpu_seconds", "finished"):
         setattr(state, name, header[name])
     return state
@@ -251,7 +255,9 @@ class Trainer:
         order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
         records = self._record_batches(stage)
         for batch in stage.windows.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size):
-            batch = self._noisy(stage, batch, min(size, len(stage.windows) - state.step * size)) if stage.noise else batch
+            batch = (
+                self._noisy(stage, batch, min(size, len(stage.windows) - state.step * size)) if stage.noise else batch
+            )
             self._step(stage, batch, next(records) if records else None)
             state.step += 1
             if state.step % 16 == 0 and self.hooks.should_stop():
@@ -354,7 +360,11 @@ class Trainer:
         best = self.state.best
         if best["stage"] in ("", stage.name):
             return best["rmse"]
-        issues = len(np.unique(self.job.validation.issue)) if self.job.validation.issue is not None else len(self.job.validation)
+        issues = (
+            len(np.unique(self.job.validation.issue))
+            if self.job.validation.issue is not None
+            else len(self.job.validation)
+        )
         return best["rmse"] * (1.0 - 0.5 / np.sqrt(2.0 * max(issues, 1)))
 
     def _enough(self, stage: Stage) -> bool:

@@ -86,9 +86,13 @@ class Windows:
         fixed = self.static[self.station[index]].unsqueeze(2).expand(-1, -1, self.length)
         x = torch.cat((past, when, fixed), 1).permute(2, 1, 0).contiguous()
         turn = lambda a: None if a is None else a[index].permute(1, 2, 0).contiguous()  # noqa: E731
-        return Batch(x, turn(self.future), turn(self.anchor), *map(turn, (self.target, self.weight, self.soft, self.soft_weight)))
+        return Batch(
+            x, turn(self.future), turn(self.anchor), *map(turn, (self.target, self.weight, self.soft, self.soft_weight))
+        )
 
-    def batches(self, size: int, order: Tensor | None = None, *, rank: int = 0, world: int = 1, chunk: int = 8192) -> Iterator[Batch]:
+    def batches(
+        self, size: int, order: Tensor | None = None, *, rank: int = 0, world: int = 1, chunk: int = 8192
+    ) -> Iterator[Batch]:
         """Batches of `size` in `order` (all windows once), gathered many batches at a time; `rank` of `world` takes its share."""
         order = torch.arange(len(self)) if order is None else order
         group = max(chunk // size, 1) * size
@@ -125,7 +129,17 @@ def automatic_batch(count: int) -> int:
     return int(np.clip(2 ** round(np.log2(max(count, 1) / 16)), 16, 128))
 
 
-def make_windows(design: Design, issues: np.ndarray, settings: Fit, *, kind: str, inputs: Inputs, scaling=None, shuffle: int | None = None, with_target: bool = True) -> Windows:
+def make_windows(
+    design: Design,
+    issues: np.ndarray,
+    settings: Fit,
+    *,
+    kind: str,
+    inputs: Inputs,
+    scaling=None,
+    shuffle: int | None = None,
+    with_target: bool = True,
+) -> Windows:
     """Windows of `issues`; with_target=False keeps those whose target is not (yet) observed.
 
     kind: "observed" (past and target observed, soft target from the teacher) or "record" (past and target from the teacher's
