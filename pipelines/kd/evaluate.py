@@ -30,7 +30,8 @@ def evaluate(settings: Evaluate, progress: Progress | None = None) -> dict:
     model = load_model(settings.model)
     teacher, observations, period = _files(model, settings)
     design = model.read(teacher, observations, progress)
-    issues = select_issues(design, settings.start or period[0], settings.end or period[1])
+    end = settings.end or (None if settings.start else period[1])
+    issues = select_issues(design, settings.start or period[0], end)
     point, full = model.forecast(design, issues, device)
     truth = design.pairs.truth[issues]
     forecasts = {"persistence": [persistence(design.pairs, design.history)[issues]]}
@@ -98,11 +99,15 @@ def _moment(text: str | None, option: str, *, last: bool) -> np.datetime64 | Non
     if text is None:
         return None
     try:
-        moment = np.datetime64(text.replace(" ", "T"))
+        moment = np.datetime64(text.replace(" ", "T").removesuffix("Z"))
+        year = moment.astype("datetime64[Y]").astype(int) + 1970
     except ValueError:
-        raise SettingsError(f'{option} "{text}": not a date', hint="e.g. 2014-01-31 or 2014-01-31T12:00") from None
-    if last and np.datetime_data(moment)[0] == "D":
-        moment = moment + np.timedelta64(1, "D") - np.timedelta64(1, "s")
+        year = None
+    if year is None or not 1700 <= year <= 2200:  # what nanoseconds can hold; NaT is no year either
+        raise SettingsError(f'{option} "{text}": not a date', hint="e.g. 2014-01-31 or 2014-01-31T12:00")
+    unit = np.datetime_data(moment)[0]
+    if last and unit in ("Y", "M", "W", "D"):
+        moment = moment + np.timedelta64(1, unit) - np.timedelta64(1, "s")
     return moment.astype("datetime64[ns]")
 
 
@@ -112,7 +117,8 @@ def probabilistic_scores(model: Model, full: np.ndarray, truth: np.ndarray, know
     if shape.head == "gaussian":
         # the closed form takes the deviation before softplus; invert it
         mean, sigma = full[..., 0][known], full[..., 1][known]
-        raw = torch.from_numpy(np.log(np.expm1(np.maximum(sigma - 1e-3, 1e-9))))
+        spread = np.maximum(sigma - 1e-3, 1e-9)
+        raw = torch.from_numpy(np.where(spread > 30, spread, np.log(np.expm1(np.minimum(spread, 30)))))
         out = torch.stack((torch.from_numpy(mean), raw)).view(1, 1, 2, -1)
         low, high, nominal = mean - 1.2815515655 * sigma, mean + 1.2815515655 * sigma, 0.8
     else:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from sciml.pipelines.checkpoint import save_tensors, write_atomic
-from sciml.pipelines.errors import SettingsError
+from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 
@@ -28,11 +28,14 @@ def export(settings: Export, progress: Progress | None = None) -> Path:
     progress = progress or Progress()
     model = load_model(settings.model)
     folder = settings.to
-    if folder.exists() and any(folder.iterdir()):
-        raise SettingsError(f"{folder}: exists and is not empty", hint="give another --to")
+    if folder.is_file() or folder.is_dir() and any(folder.iterdir()):
+        raise SettingsError(f"{folder}: exists and is not an empty folder", hint="give another --to")
     if settings.onnx:
         _require_onnx()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made: {error.strerror}", hint="give another --to") from None
     tensors = {n: p.detach().cpu().numpy() for n, p in model.student.state_dict().items()}
     save_tensors(folder / "model.safetensors", tensors, {"format": model.config["format"]})
     _write(folder / "config.json", json.dumps(model.config, indent=1, ensure_ascii=False))
@@ -96,9 +99,8 @@ def model_card(model: Model, results: dict | None, licence: str) -> str:
 
 
 def _require_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise SettingsError(f"--onnx needs {', '.join(missing)}", hint="pip install 'sciml[onnx]'")
+    if importlib.util.find_spec("onnx") is None:
+        raise SettingsError("--onnx needs the package onnx", hint="pip install 'sciml[onnx]'")
 
 
 class _Plain(nn.Module):

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sciml.pipelines.errors import DataError, DeviceError, SettingsError
+from sciml.pipelines.errors import DataError, DeviceError, ScimlError, SettingsError, Stopped
 from sciml.pipelines.progress import Progress
+from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.readers.synthetic import write_kd_files
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import resolve
@@ -33,10 +34,10 @@ from .report import write_report
 from .scores import common_elements, compare, score
 from .settings import Fit
 from .student import build
-from .teacher import Teacher, read_teacher
+from .teacher import Teacher, _chosen, read_teacher
 from .train import rmse
 
-MAY_CHANGE = {"epochs", "max_minutes", "device", "workers", "threads", "resume", "out"}
+MAY_CHANGE = {"max_minutes", "device", "workers", "threads", "resume", "out"}
 
 
 def fit(settings: Fit, given: dict | None = None, progress: Progress | None = None) -> Run:
@@ -50,10 +51,16 @@ def fit(settings: Fit, given: dict | None = None, progress: Progress | None = No
         settings = _resumed(run, settings, given or {})
     design = prepare_design(settings, progress)
     world_rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    initial = _initial(settings, Planner(design, settings))
     run = run or _new_run(settings, device, world_rank)
-    outcome = _train_all(run, design, settings, device, progress, quiet=world_rank > 0)
-    if world_rank == 0 and not outcome.stopped:
-        finish(run, design, settings, outcome, progress)
+    try:
+        outcome = _train_all(run, design, settings, device, progress, initial, quiet=world_rank > 0)
+        if world_rank == 0 and not outcome.stopped:
+            finish(run, design, settings, outcome, progress)
+    except ScimlError as error:
+        if world_rank == 0 and not isinstance(error, Stopped):
+            run.set_status("failed", reason=str(error))
+        raise
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return run
@@ -70,7 +77,7 @@ def choose_device(name: str, progress: Progress) -> str:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+    if kind not in ("cpu", "cuda") or (number and not (number.isdigit() and kind == "cuda")):
         raise SettingsError(f'--device "{name}": expected auto, cpu, cuda or cuda:N')
     if kind == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
@@ -91,6 +98,8 @@ def prepare_design(settings: Fit, progress: Progress) -> Design:
     pairs = pair(teacher, settings, progress)
     for warning in check_pairs(pairs):
         progress.warn(warning)
+    if settings.soft_weight == "spread" and pairs.spread is None:
+        progress.warn(f"--soft-weight spread: {settings.teacher} is no ensemble, so all its forecasts weigh the same")
     design = make_design(pairs, settings, progress)
     _say_design(design, settings, progress)
     return design
@@ -103,7 +112,7 @@ def _teacher(settings: Fit, progress: Progress) -> Teacher:
             raise SettingsError(
                 f"{path} is a trained network; it teaches from observations", hint="give --observations FILE"
             )
-        return network_teacher(load_model(path), settings.observations, progress)
+        return _chosen(network_teacher(load_model(path), settings.observations, progress), settings)
     if not path.exists() and path == Path("nwp.nc"):
         raise DataError(
             f"{path}: there is no such file here",
@@ -150,14 +159,21 @@ def _resumed(run: Run, settings: Fit, given: dict) -> Fit:
     """The run's own settings, with the few that a resumed run may change."""
     old = run.settings()
     check_unchanged(old, given, MAY_CHANGE)
+    for seen in run.environment().get("inputs", {}).values():
+        if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
+            raise DataError(
+                f"{seen['path']}: has changed since {run.path} began, which could not continue exactly",
+                hint="restore the file, or start a new run without --resume",
+            )
     stored = resolve(Fit, {}, run.path / "settings.toml")
     changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
-    return replace(stored, resume=run.path, **changed)
+    return replace(stored, **changed)
 
 
-def _train_all(run: Run, design: Design, settings: Fit, device: str, progress: Progress, *, quiet: bool) -> Outcome:
+def _train_all(
+    run: Run, design: Design, settings: Fit, device: str, progress: Progress, initial: dict | None, *, quiet: bool
+) -> Outcome:
     jobs = specs(design, settings)
-    initial = _initial(settings)
     work = Work(design, settings, run.path, device, 1, initial)
     parallel = device == "cpu" and not torch.distributed.is_initialized()
     workers = min(settings.workers or (_cores() if parallel else 1), len(jobs)) if parallel else 1
@@ -226,10 +242,18 @@ def _drop_rows_after_checkpoints(run: Run) -> None:
     run.keep_metrics(keep)
 
 
-def _initial(settings: Fit) -> dict | None:
+def _initial(settings: Fit, planner: Planner) -> dict | None:
+    """Weights of --init-from; they must fit the taught student, and arms of another shape start from their seed."""
     if settings.init_from is None:
         return None
-    student = load_model(settings.init_from).student
+    student, arm = load_model(settings.init_from).student, "distilled"
+    given, wanted = student.shape.to_dict(), planner.shape(arm).to_dict()
+    differing = [f"{n} {given[n]} instead of {wanted[n]}" for n in wanted if given[n] != wanted[n]]
+    if differing:
+        raise SettingsError(
+            f"--init-from {settings.init_from}: this network does not fit, it has {', '.join(differing)}",
+            hint="give the settings and files that it was trained with, or start from random weights",
+        )
     return {n: p.detach().clone() for n, p in student.state_dict().items()}
 
 
@@ -363,7 +387,7 @@ def _keep_best(run: Run, design: Design, settings: Fit, outcome: Outcome) -> Non
     arm = "distilled" if "distilled" in arms else "alone"
     chosen = min(
         (n for n in outcome.done if n.startswith(f"{arm}-")),
-        key=lambda n: min(r["validation_rmse"] for r in outcome.rows[n]),
+        key=lambda n: run.load(n)[1]["best"]["rmse"],
     )
     planner = Planner(design, settings)
     config = configuration(design, planner.shape(arm), planner.scaling(arm), settings)
@@ -465,9 +489,14 @@ def synthesize(settings, progress: Progress) -> tuple[Path, Path]:
         target = settings.to / name
         if target.exists() and not settings.overwrite:
             raise SettingsError(f"{target}: exists already", hint="use --overwrite, or --to another folder")
-    paths = write_kd_files(
-        settings.to, days=settings.days, stations=settings.n_stations, members=settings.members,
-        observed_days=settings.observed_days, seed=settings.seed,
-    )  # fmt: skip
+    try:
+        paths = write_kd_files(
+            settings.to, days=settings.days, stations=settings.n_stations, members=settings.members,
+            observed_days=settings.observed_days, seed=settings.seed,
+        )  # fmt: skip
+    except OSError as error:
+        raise DataError(
+            f"{settings.to}: cannot be written: {error.strerror or error}", hint="give another --to"
+        ) from None
     progress.note(f"wrote {paths[0]} and {paths[1]}")
     return paths

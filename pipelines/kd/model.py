@@ -30,6 +30,10 @@ from .teacher import Teacher, read_teacher
 from .windows import DIRECT, RESIDUAL, Inputs, make_windows
 
 FORMAT = "sciml-kd-1"
+_CONFIGURED = (
+    "shape", "mode", "schedule", "targets", "predictor", "units", "names", "teacher_units", "lead_hours", "cadence_hours",
+    "history", "min_history", "stations", "location", "scaling", "operator", "static", "predictors", "self_taught", "data",
+)  # fmt: skip
 HOUR = np.timedelta64(1, "h")
 
 
@@ -121,8 +125,8 @@ class Model:
             raise SettingsError("observations are needed up to the issue time", hint="give --observations FILE")
         choice = self.choice(teacher, observations)
         numerical = read_teacher(choice, progress) if teacher is not None else self._blank(choice)
-        if not self.config["self_taught"] or observations is not None:
-            numerical = self._same_leads(numerical)
+        own = self.config["self_taught"] and observations is None
+        numerical = self._own_leads(numerical) if own else self._same_leads(numerical)
         return self._design(pair(self._same_stations(numerical), choice, progress, need_overlap=False))
 
     def _blank(self, choice: DataChoice) -> Teacher:
@@ -150,6 +154,18 @@ class Model:
             )
         return teacher.select(leads=np.array([hours.index(round(h, 6)) for h in self.config["lead_hours"]]))
 
+    def _own_leads(self, teacher: Teacher) -> Teacher:
+        """The leads of this student and the shortest one, which stood for observations in training."""
+        same, first = self._same_leads(teacher), teacher.select(leads=slice(0, 1))
+        if first.lead[0] < same.lead[0]:
+            return teacher.select(leads=np.flatnonzero(np.isin(teacher.lead, np.append(first.lead, same.lead))))
+        if len(same.lead) > 1:
+            raise DataError(
+                f"{teacher.path}: no lead shorter than {same.lead_hours[0]:g} h that could stand for observations",
+                hint="give --observations FILE",
+            )
+        return same
+
     def _same_stations(self, teacher: Teacher) -> Teacher:
         missing = [s for s in self.config["stations"] if s not in teacher.stations]
         if missing:
@@ -160,6 +176,13 @@ class Model:
 
     def _design(self, pairs: Pairs) -> Design:
         config, none = self.config, np.array([], int)
+        cadence = pairs.cadence / HOUR
+        if abs(cadence - config["cadence_hours"]) > 0.01 * config["cadence_hours"]:
+            raise DataError(
+                f"{pairs.observations or pairs.teacher.path}: observed every {cadence:g} h; this student was trained on "
+                f"observations every {config['cadence_hours']:g} h",
+                hint=f"thin or average them to every {config['cadence_hours']:g} h",
+            )
         scaling = Scaling(np.array(config["scaling"]["center"]), np.array(config["scaling"]["scale"]))
         operator = Operator.from_dict(config["operator"])
         corrected = operator(pairs.forecast)
@@ -251,16 +274,20 @@ def _from_run(path: Path) -> Model:
         raise DataError(f"{path}: the run has no trained model yet", hint=f"finish it: sciml kd fit --resume {path}")
     tensors, header = load_tensors(best)
     return _assembled(
-        {n.removeprefix("model."): a for n, a in tensors.items() if n.startswith("model.")}, header["config"], path
+        {n.removeprefix("model."): a for n, a in tensors.items() if n.startswith("model.")}, header.get("config"), path
     )
 
 
 def _assembled(tensors: dict, config: dict, path: Path) -> Model:
-    if config.get("format") != FORMAT:
+    found = config.get("format") if isinstance(config, dict) else None
+    if found != FORMAT:
         raise DataError(
-            f"{path}: configuration of format {config.get('format')!r}, expected {FORMAT!r}",
-            hint="was it written by another sciml version?",
+            f"{path}: configuration of format {found!r}, expected {FORMAT!r}",
+            hint="was it written by another sciml version, or by another program?",
         )
+    missing = [name for name in _CONFIGURED if name not in config]
+    if missing:
+        raise DataError(f"{path}: its configuration lacks {', '.join(missing)}", hint="export the model again")
     student = build(Shape.from_dict(config["shape"]), 0)
     try:
         student.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in tensors.items()})

@@ -112,9 +112,10 @@ class Planner:
         """The job of `spec`; `goal` and `twin` (weights) come from the jobs it waited for."""
         arm, inputs, own = spec.arm, self.inputs(spec.arm), spec.arm == "alone_own"
         block = lambda name: self.windows(name, "observed", inputs, own)  # noqa: E731
+        initial = self.initial if self.shape(arm) == self.shape("distilled") else None
         return Job(
             arm, spec.seed, self.shape(arm), self.stages(arm), block("train"), block("validation"),
-            tuple(self.unit_scale(arm)), goal, None if twin is None else (self.shape("twin"), twin), self.initial,
+            tuple(self.unit_scale(arm)), goal, None if twin is None else (self.shape("twin"), twin), initial,
         )  # fmt: skip
 
     def unit_scale(self, arm: str) -> np.ndarray:

@@ -114,8 +114,7 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
         context.Process(target=_worker, args=(work, inbox, events, stop, n, os.getpid()), daemon=True)
         for n, inbox in enumerate(inboxes)
     ]
-    for process in processes:
-        process.start()
+    _start_deaf(processes)
     try:
         return _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop)
     finally:
@@ -125,7 +124,21 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
         for process in processes:
             process.join(timeout=30)
             if process.is_alive():
-                process.terminate()
+                process.kill()  # it ignores SIGTERM
+
+
+def _start_deaf(processes) -> None:
+    """Start workers that already ignore signals while they import torch: Ctrl-C reaches every process of a terminal."""
+    if not hasattr(signal, "pthread_sigmask"):
+        for process in processes:
+            process.start()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop) -> Outcome:
@@ -147,7 +160,10 @@ def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop) -> Ou
             kind, worker, value = events.get(timeout=POLL)
         except queue.Empty:
             dead = [n for n in running if not processes[n].is_alive()]
-            if dead:
+            if dead and stop.is_set():  # by the same Ctrl-C, or killed beside us: their checkpoints are kept
+                outcome.stopped = True
+                running = {n: spec for n, spec in running.items() if n not in dead}
+            elif dead:
                 raise NumericalError(
                     f"the process training {running[dead[0]].name} ended with exit code {processes[dead[0]].exitcode}",
                     hint="out of memory? try --workers 1; the run's checkpoints are kept: continue with --resume",

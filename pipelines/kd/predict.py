@@ -102,7 +102,6 @@ def as_dataset(
 
 def write(ds: xr.Dataset, path: Path) -> None:
     """NetCDF4 with compression, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".tmp")
     encoding: dict[str, dict] = {
         name: {"zlib": True, "complevel": 1, "shuffle": True, "dtype": "float32"} for name in ds.data_vars
@@ -114,8 +113,10 @@ def write(ds: xr.Dataset, path: Path) -> None:
     }
     encoding["prediction_timedelta"] = {"units": "hours", "dtype": "float64"}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         ds.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        if partial.is_file():
+            partial.unlink()
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
