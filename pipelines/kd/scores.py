@@ -140,9 +140,10 @@ def _race(rows: Mapping[str, list[dict]], seeds: list[int], key: str, epochs: in
             {"seed": seed, "goal": goal, "goal_arm": arm, "goal_epoch": goal_epoch, "epoch": epoch, "ratio": ratio}
         )
     reached = [f["epoch"] if f["epoch"] is not None else np.inf for f in found]
-    ratios = [f["ratio"] if f["ratio"] is not None else 0.0 for f in found]
-    middle, ratio = float(np.median(reached)), float(np.median(ratios))
-    return {"seeds": found, "epoch": middle if np.isfinite(middle) else None, "ratio": ratio or None}
+    middle, goal = float(np.median(reached)), float(np.median([f["goal_epoch"] for f in found]))
+    # the ratio of the medians that are printed beside it
+    ratio = max(goal, 1.0) / max(middle, 1.0) if np.isfinite(middle) else None
+    return {"seeds": found, "epoch": middle if np.isfinite(middle) else None, "ratio": ratio}
 
 
 def _cost(rows: Mapping[str, list[dict]], seeds: list[int]) -> dict:
