@@ -10,7 +10,9 @@ from sciml.cli.main import main
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-COMMANDS = sorted({line.strip() for part in re.split(r"&&|\n", SHELL) for line in [part.split("#")[0]] if "sciml " in line})
+COMMANDS = sorted(
+    {line.strip() for part in re.split(r"&&|\n", SHELL) for line in [part.split("#")[0]] if "sciml " in line}
+)
 
 
 def test_it_shows_commands():

@@ -178,7 +178,7 @@ def _train_all(
     work = replace(work, threads=int(threads))
     if not quiet:
         run.set_status("running", threads=int(threads), workers=workers)
-        _drop_rows_after_checkpoints(run)
+        _rows_of_checkpoints(run, jobs)
     planner = Planner(design, settings)
     if (
         settings.schedule == "archive"
@@ -224,18 +224,15 @@ def _windows_of(planner: Planner, spec: Spec) -> dict[str, int]:
     return {stage.name: stage.epochs * len(stage.windows) for stage in planner.stages(spec.arm)}
 
 
-def _drop_rows_after_checkpoints(run: Run) -> None:
-    """Rows written after a job's last checkpoint will be written again."""
-    known: dict[str, set] = {}
-
-    def keep(row: dict) -> bool:
-        name = row.get("job")
-        if name not in known:
-            stored = run.load(name)
-            known[name] = {(r["stage"], r["epoch"]) for r in stored[1]["rows"]} if stored else set()
-        return (row.get("stage"), row.get("epoch")) in known[name]
-
-    run.keep_metrics(keep)
+def _rows_of_checkpoints(run: Run, jobs: list[Spec]) -> None:
+    """metrics.jsonl as the checkpoints have it: later rows will be written again, and rows that a kill lost are added."""
+    stored = {spec.name: kept[1]["rows"] for spec in jobs if (kept := run.load(spec.name))}
+    key = lambda row: (row.get("job"), row.get("stage"), row.get("epoch"))  # noqa: E731
+    known = {key(row) for rows in stored.values() for row in rows}
+    run.keep_metrics(lambda row: key(row) in known)
+    written = {key(row) for row in run.read_metrics()}
+    for row in (row for rows in stored.values() for row in rows if key(row) not in written):
+        run.metrics(**row)
 
 
 def _initial(settings: Fit, planner: Planner) -> dict | None:

@@ -50,7 +50,9 @@ def test_the_installed_command_shows_the_way_on(tmp_path):
 def test_errors_are_one_object_too(command, tmp_path):
     done = command("kd", "fit", "--json", folder=tmp_path)
     found = json.loads(done.stdout)["error"]
-    assert done.returncode == found["exit_code"] == 3 and "nwp.nc" in found["message"] and "--synthesize" in found["hint"]
+    assert (
+        done.returncode == found["exit_code"] == 3 and "nwp.nc" in found["message"] and "--synthesize" in found["hint"]
+    )
 
 
 def test_the_literal_command_needs_no_observations(command, tmp_path, tiny):
@@ -110,9 +112,8 @@ def test_evaluate_repeats_the_held_out_score(command, home):
 
 
 def test_evaluate_without_overlap(command, home):
-    for option in (("--start", "2030-01-01"), ("--end", "2000-01-01"), ("--start", "9999-01-01")):
-        done = command("kd", "evaluate", "--model", "run", *option, folder=home)
-        assert done.returncode == 2 and option[1] in done.stderr and "Traceback" not in done.stderr
+    done = command("kd", "evaluate", "--model", "run", "--start", "2030-01-01", folder=home)
+    assert done.returncode == 2 and "2030-01-01" in done.stderr and "2018-08-28" in done.stderr
 
 
 def test_predict_writes_cf_netcdf(command, home):
@@ -134,7 +135,9 @@ def test_predict_writes_cf_netcdf(command, home):
         np.testing.assert_array_equal(field.values, wanted[rows, :, :, 0].astype(np.float32))
     again = command("kd", "predict", "--model", "run", "--to", "f/forecast.nc", folder=home)
     assert again.returncode == 2 and "--overwrite" in again.stderr
-    assert command("kd", "predict", "--model", "run", "--to", "f/forecast.nc", "--overwrite", folder=home).returncode == 0
+    assert (
+        command("kd", "predict", "--model", "run", "--to", "f/forecast.nc", "--overwrite", folder=home).returncode == 0
+    )
 
 
 @pytest.mark.parametrize("to", ["obs.nc/forecast.nc", "run"])
@@ -194,7 +197,9 @@ def test_residual_needs_the_forecast(command, home, tiny):
         middle = levels.sel(quantile=0.5).values
         np.testing.assert_array_equal(middle, ds["2m_temperature"].values)
     scored = json.loads(command("kd", "evaluate", "--model", "residual", "--json", folder=home).stdout)
-    assert 0 < scored["scores"][-1]["crps"] < 3 and 0 < scored["scores"][-1]["coverage"] <= 1
+    assert 0 < scored["scores"][-1]["crps"] < 3 and 0 <= scored["scores"][-1]["coverage"] <= 1
+    # the arm that sees no forecast has another shape, and starts from its seed
+    fit(command, home, "started", "--mode", "residual", "--head", "quantile", "--init-from", "residual", tiny=tiny)
     teaching = command("kd", "fit", "--teacher", "residual", "--observations", "obs.nc", *tiny, folder=home)
     assert teaching.returncode == 2 and "sciml kd predict" in teaching.stderr
 
@@ -240,12 +245,12 @@ def test_weights_to_start_from_must_fit(command, home, tiny):
         "kd", "fit", "--observations", "obs.nc", *tiny, "--hidden", "5", "--init-from", "run", "--out", "misfit", folder=home
     )  # fmt: skip
     assert done.returncode == 2 and "hidden 4 instead of 5" in done.stderr and not (home / "misfit").exists()
-    fit(command, home, "residual-again", "--mode", "residual", "--schedule", "none", tiny=tiny)
-    fit(command, home, "started", "--mode", "residual", "--init-from", "residual-again", "--epochs", "1", tiny=tiny)
 
 
 def test_a_failed_run_says_so(command, home, tiny):
-    done = command("kd", "fit", "--observations", "obs.nc", *tiny, "--learning-rate", "1e30", "--out", "nan", folder=home)
+    done = command(
+        "kd", "fit", "--observations", "obs.nc", *tiny, "--learning-rate", "1e30", "--out", "nan", folder=home
+    )
     assert done.returncode == 4 and "--learning-rate" in done.stderr
     status = json.loads((home / "nan/status.json").read_text())
     assert status["state"] == "failed" and "RMSE" in status["reason"]

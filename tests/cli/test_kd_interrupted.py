@@ -1,6 +1,7 @@
 """Runs of `sciml kd fit` that are killed, stopped or timed out continue to the bits of one that never was."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 LONG = (
-    "--hidden", "4", "--epochs", "16", "--archive-epochs", "8", "--seeds", "1", "--batch-size", "16", "--no-control", "--threads", "1",
+    "--hidden", "4", "--epochs", "10", "--archive-epochs", "5", "--seeds", "1", "--batch-size", "16", "--no-control", "--threads", "1",
 )  # fmt: skip
 # Checkpoints after every epoch instead of every 20 s; spawned workers import this file, too.
 EAGER = """
@@ -82,8 +83,15 @@ def whole(home, command):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGKILL, 2),
+        (signal.SIGTERM, 1),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_run_continues_to_the_same_bits(home, command, whole, number, workers):
     out = f"stopped-{int(number)}-{workers}"
     process = start(home, out, "--workers", str(workers))
@@ -106,10 +114,24 @@ def test_a_stopped_run_continues_to_the_same_bits(home, command, whole, number, 
     assert_same_run(home / out, whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_reaches_workers_that_still_start(home):
     """A terminal sends SIGINT to every process: none may show a traceback, and the run counts as stopped."""
     out = "interrupted"
-    line = [sys.executable, "-m", "sciml.cli", "kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "2", "--out", out]
+    line = [
+        sys.executable,
+        "-m",
+        "sciml.cli",
+        "kd",
+        "fit",
+        "--observations",
+        "obs.nc",
+        *LONG,
+        "--workers",
+        "2",
+        "--out",
+        out,
+    ]
     process = subprocess.Popen(
         line, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -118,8 +140,6 @@ def test_ctrl_c_reaches_workers_that_still_start(home):
     while time.monotonic() < deadline and not (status.exists() and "workers" in status.read_text()):
         time.sleep(0.005)
     time.sleep(0.5)
-    import os
-
     os.killpg(process.pid, signal.SIGINT)
     code, said = process.wait(60), process.stderr.read()
     assert code == 130 and "Traceback" not in said and f"--resume {out}" in said

@@ -42,7 +42,9 @@ def test_the_stored_score_is_that_of_the_stored_student(run, daily):
 
 def test_blocks_follow_each_other(run):
     blocks = run.read_json("results.json")["data"]["blocks"]
-    assert blocks["train"]["end"] < blocks["validation"]["start"] < blocks["validation"]["end"] < blocks["test"]["start"]
+    assert (
+        blocks["train"]["end"] < blocks["validation"]["start"] < blocks["validation"]["end"] < blocks["test"]["start"]
+    )
     assert blocks["archive"]["issues"] >= blocks["train"]["issues"]
 
 
