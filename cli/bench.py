@@ -13,7 +13,7 @@ def _kd(settings: Bench, given: dict[str, Any], invocation: Invocation) -> None:
 
     console = invocation.console
     rows = measure(settings, console)
-    where = machine()
+    where = machine(rows[0]["device"])
     console.emit({"machine": where, "rows": rows})
     columns = ("past -> leads", "implementation", "ms per step", "p20 to p80", "windows/s", "ratio to ours")
     cells = [
@@ -21,10 +21,12 @@ def _kd(settings: Bench, given: dict[str, Any], invocation: Invocation) -> None:
          f"{r['windows_per_second']:,.0f}", f"{r['ratio_to_ours']:.2f}")
         for r in rows
     ]  # fmt: skip
-    console.table(
-        columns, cells, title=f"CPU time of one training step, batch {settings.batch_size}, hidden {settings.hidden}"
-    )
-    console.result(f"torch {where['torch']}, {where['processors']} processors, load {where['load']:.1f}, one thread")
+    clock = "CPU" if rows[0]["device"] == "cpu" else "Wall"
+    sizes = f"batch {settings.batch_size}, hidden {settings.hidden}"
+    console.table(columns, cells, title=f"{clock} time of one training step, {sizes}")
+    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
+    place = f"{where['device']}, {where['processors']} processors"
+    console.result(f"torch {where['torch']}, {place}, load {load}, {where['threads']} thread")
 
 
 add_command(

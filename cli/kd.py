@@ -1,5 +1,6 @@
 """`sciml kd`: parse, call the pipeline, print."""
 
+import os
 from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
@@ -19,6 +20,8 @@ def _fit(settings: kd.Fit, given: dict[str, Any], invocation: Invocation) -> Non
             console.result(f"{name}: {sizes[name]}")
         return
     run = fit(settings, given, console)
+    if int(os.environ.get("RANK", "0")) > 0:  # under torchrun the first process prints for all
+        return
     results = run.read_json("results.json")
     if results is None:  # stopped by --max-minutes
         console.emit({"run": str(run.path), "status": run.status()})

@@ -3,9 +3,10 @@
     ours          Windows.batches + Student + Trainer's own step
     loader        torch DataLoader over a Dataset of windows, nn.LSTM encoder and decoder, Adam: what people write first
     bare          nn.LSTM (oneDNN on a CPU, cuDNN on a GPU) over tensors that are already cut and shuffled: the floor without data handling
-    neuralforecast  its LSTM with the same sizes, by the difference of two step counts; only where it is installed
+    neuralforecast  its LSTM with the same sizes, by the difference of two step counts; only where it is installed, on a CPU.
+                    Its decoder is a dense network: it runs `history` LSTM steps, the others `history` + `horizon`
 
-Figures are medians and 20/80 percentiles of CPU seconds on one thread (wall seconds on a GPU) per 64-window step, as ratios to ours.
+Figures are medians and 20/80 percentiles of CPU time on one thread (wall time on a GPU) per training step, and ratios to ours.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import nn
 
 from sciml.pipelines.progress import Progress
 
+from .fit import choose_device
 from .settings import Bench, Fit
 from .student import Shape
 from .train import Hooks, Job, Stage, Trainer
@@ -131,16 +133,14 @@ def _clock(device: str) -> Callable[[], float]:
     return wall
 
 
-def _neuralforecast(bench: Bench, history: int, horizon: int) -> float | None:
-    """CPU seconds per step of neuralforecast's LSTM, from two runs of different length."""
-    if importlib.util.find_spec("neuralforecast") is None:
-        return None
+def _neuralforecast(bench: Bench, history: int, horizon: int) -> Callable[[], float]:
+    """Measures CPU seconds per step of neuralforecast's LSTM, from two runs of different length: set-up cancels."""
     import pandas as pd
     from neuralforecast import NeuralForecast
     from neuralforecast.models import LSTM
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     length = bench.windows + history + horizon
     columns = {
         "unique_id": "a",
@@ -160,49 +160,73 @@ def _neuralforecast(bench: Bench, history: int, horizon: int) -> float | None:
         NeuralForecast([model], freq="D").fit(frame)
         return time.process_time() - begin
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run(5)
-        short, long = 20, 120
-        few = run(short)
-        return (run(long) - few) / (long - short)
+    def seconds(short: int = 10, long: int = 70) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            few = run(short)
+            return (run(long) - few) / (long - short)
+
+    return seconds
 
 
 def measure(bench: Bench, progress: Progress | None = None) -> list[dict]:
-    """One row per case and implementation: milliseconds per step (median, p20, p80), windows/s, ratio to ours."""
+    """One row per case and implementation: milliseconds per step (median, p20, p80), windows/s, ratio to ours.
+
+    Raises:
+        SettingsError, DeviceError: the device is unknown or not there.
+    """
     progress = progress or Progress()
+    windows = max(bench.windows // bench.batch_size, 1) * bench.batch_size
+    bench = replace(bench, windows=windows, device=choose_device(bench.device, progress))
+    if bench.peers and bench.device == "cpu" and not _has_peer():
+        progress.note("neuralforecast is not installed here: pip install 'sciml[oracles]' adds it to the table")
+    cases = CASES if bench.history is None else ((bench.history, bench.horizon),)
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    cases = CASES if bench.history is None else ((bench.history, bench.horizon),)
-    bench = replace(bench, windows=max(bench.windows // bench.batch_size, 1) * bench.batch_size)
-    steps, clock, rows = bench.windows // bench.batch_size, _clock(bench.device), []
-    for history, horizon in cases:
-        makers = {"ours": _ours, "loader": _loader, "bare": _bare}
-        epochs = {name: make(bench, history, horizon) for name, make in makers.items()}
-        times: dict[str, list[float]] = {name: [] for name in epochs}
-        with progress.task(f"{history} -> {horizon}", (bench.repeats + 1) * len(epochs), "epochs") as task:
-            for repeat in range(bench.repeats + 1):
-                for name, epoch in epochs.items():
-                    begin = clock()
-                    epoch()
-                    if repeat:  # the first round warms caches
-                        times[name].append((clock() - begin) / steps * 1e3)
-                    task.advance()
-        if bench.peers and bench.device == "cpu":
-            seconds = _neuralforecast(bench, history, horizon)
-            if seconds is None:
-                progress.note("neuralforecast is not installed here: pip install 'sciml[oracles]' adds it to the table")
-            else:
-                times["neuralforecast"] = [seconds * 1e3]
-        rows += _rows(times, bench, history, horizon)
-    return rows
+    try:
+        return [row for case in cases for row in _rows(_times(bench, *case, progress), bench, *case)]
+    finally:  # the caller's process is not ours
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
+
+
+def _has_peer() -> bool:
+    return importlib.util.find_spec("neuralforecast") is not None
+
+
+def _times(bench: Bench, history: int, horizon: int, progress: Progress) -> dict[str, list[float]]:
+    """Milliseconds per step of every implementation, once per round, all of them in turn."""
+    steps, clock = bench.windows // bench.batch_size, _clock(bench.device)
+
+    def timed(epoch: Callable[[], None]) -> Callable[[], float]:
+        def seconds() -> float:
+            begin = clock()
+            epoch()
+            return (clock() - begin) / steps
+
+        return seconds
+
+    makers = {"ours": _ours, "loader": _loader, "bare": _bare}
+    seconds = {name: timed(make(bench, history, horizon)) for name, make in makers.items()}
+    if bench.peers and bench.device == "cpu" and _has_peer():
+        seconds["neuralforecast"] = _neuralforecast(bench, history, horizon)
+    times: dict[str, list[float]] = {name: [] for name in seconds}
+    with progress.task(f"{history} -> {horizon}", (bench.repeats + 1) * len(seconds), "runs") as task:
+        for repeat in range(bench.repeats + 1):
+            for name, once in seconds.items():
+                value = once()
+                if repeat:  # the first round warms caches
+                    times[name].append(value * 1e3)
+                task.advance()
+    return times
 
 
 def _rows(times: dict[str, list[float]], bench: Bench, history: int, horizon: int) -> list[dict]:
     own = float(np.median(times["ours"]))
     return [
         {
-            "case": f"{history} -> {horizon}", "implementation": name, "ms_per_step": float(np.median(values)),
+            "case": f"{history} -> {horizon}", "device": bench.device, "implementation": name, "ms_per_step": float(np.median(values)),
             "p20": float(np.percentile(values, 20)), "p80": float(np.percentile(values, 80)),
             "windows_per_second": bench.batch_size / float(np.median(values)) * 1e3, "ratio_to_ours": float(np.median(values)) / own,
         }
@@ -210,7 +234,8 @@ def _rows(times: dict[str, list[float]], bench: Bench, history: int, horizon: in
     ]  # fmt: skip
 
 
-def machine() -> dict:
+def machine(device: str = "cpu") -> dict:
     """What the figures were measured on."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {"torch": torch.__version__, "processors": os.cpu_count(), "load": load, "threads": 1}
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+    return {"torch": torch.__version__, "device": name, "processors": os.cpu_count(), "load": load, "threads": 1}

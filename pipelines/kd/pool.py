@@ -87,7 +87,16 @@ def _train(
 
 
 def _in_line(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
+    before = torch.get_num_threads()
     prepare(work.threads)
+    try:
+        return _one_by_one(work, jobs, on_row, should_stop)
+    finally:  # the caller's process is not ours
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
+
+
+def _one_by_one(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
     planner = Planner(work.design, work.settings, work.device, work.initial)
     outcome, world = Outcome(), World()
 

@@ -287,12 +287,10 @@ class Bench:
     batch_size: int = setting(64, "windows per step")
     windows: int = setting(3072, "training windows of one epoch")
     repeats: int = setting(5, "interleaved repeats")
-    device: str = setting("cpu", "cpu or cuda")
+    device: str = setting("cpu", "auto, cpu, cuda or cuda:N")
     peers: bool = setting(True, "also measure neuralforecast where it is installed")
 
     def __post_init__(self):
-        for name in ("hidden", "batch_size", "windows", "repeats"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
+        _positive(self, "history", "horizon", "hidden", "batch_size", "windows", "repeats")
         if (self.history is None) != (self.horizon is None):
             raise SettingsError("--history and --horizon belong together: give both or none")

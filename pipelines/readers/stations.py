@@ -178,6 +178,8 @@ def _chosen(observed: Observed, path: Path, variables: Sequence[str] | None, not
             notes.append(f"columns without a single value are left out: {', '.join(empty[:8])}")
             numeric = [name for name in numeric if name not in empty]
         chosen = numeric
+    if not chosen and variables is None and text:
+        raise _not_numeric(observed.fields[text[0]], text[0], path)
     if not chosen:
         raise DataError(
             f"{path} has no numeric column besides time and station", hint=f"columns: {', '.join(house) or 'none'}"
@@ -256,6 +258,8 @@ def _converted(
 ) -> tuple[np.ndarray, str]:
     """Values and their unit after conversion to the house unit, where that is possible."""
     unit, target = units.canonical(stated), units.house_units(house)
+    if given and unit is None and target:
+        raise DataError(f"{where}: unknown unit {stated!r}; {house!r} is measured in {target!r}", hint="check the unit")
     if unit is None or not target:
         return values, unit or stated
     if not units.compatible(unit, target):

@@ -199,7 +199,7 @@ def test_residual_needs_the_forecast(command, home, tiny):
     scored = json.loads(command("kd", "evaluate", "--model", "residual", "--json", folder=home).stdout)
     assert 0 < scored["scores"][-1]["crps"] < 3 and 0 <= scored["scores"][-1]["coverage"] <= 1
     # the arm that sees no forecast has another shape, and starts from its seed
-    fit(command, home, "started", "--mode", "residual", "--head", "quantile", "--init-from", "residual", tiny=tiny)
+    fit(command, home, "warm-start", "--mode", "residual", "--head", "quantile", "--init-from", "residual", tiny=tiny)
     teaching = command("kd", "fit", "--teacher", "residual", "--observations", "obs.nc", *tiny, folder=home)
     assert teaching.returncode == 2 and "sciml kd predict" in teaching.stderr
 

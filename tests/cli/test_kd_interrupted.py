@@ -185,12 +185,12 @@ def test_a_resumed_run_keeps_its_files(home, command, tmp_path):
 
 
 def test_a_run_from_given_weights_can_be_resumed(home, command):
-    line = ("kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "1", "--init-from", "run", "--out", "started")
+    line = ("kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "1", "--init-from", "run", "--out", "begun")
     done = command(*line, "--max-minutes", "0.001", folder=home)
-    assert done.returncode == 0 and "--resume started" in done.stderr, done.stderr
-    done = command("kd", "fit", "--resume", "started", "--max-minutes", "5", folder=home)
+    assert done.returncode == 0 and "--resume begun" in done.stderr, done.stderr
+    done = command("kd", "fit", "--resume", "begun", "--max-minutes", "5", folder=home)
     assert done.returncode == 0, done.stderr
-    assert json.loads((home / "started/status.json").read_text())["state"] == "finished"
+    assert json.loads((home / "begun/status.json").read_text())["state"] == "finished"
 
 
 def test_what_cannot_be_resumed(home, command):

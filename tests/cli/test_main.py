@@ -125,4 +125,6 @@ def test_completion_completes_commands(sciml):
 
 def test_show_completion_option(sciml):
     done = sciml("--show-completion", "bash")
+    if "not supported" in done.stderr:
+        pytest.skip("no shell among the parents of this process, which is where completion looks for one")
     assert done.returncode == 0 and "complete" in done.stdout, done.stderr

@@ -22,6 +22,13 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _usual_floats():
+    """Training flushes denormal numbers to zero in its thread; other tests want them back."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def weather(tmp_path_factory):
     """weather(**options of the synthetic builder) -> namespace(nwp, obs: paths, fit: settings, pairs); made once."""

@@ -44,3 +44,24 @@ def test_quantiles_cover_too():
     model = SimpleNamespace(student=SimpleNamespace(shape=SimpleNamespace(head="quantile", quantiles=levels)))
     found = probabilistic_scores(model, full, truth, np.ones(truth.shape, bool))
     assert found["coverage"] == pytest.approx(0.8, abs=0.02) and found["nominal_coverage"] == pytest.approx(0.8)
+
+
+def test_a_month_or_year_is_whole_too():
+    assert len(select_issues(DESIGN, "2020-01", "2020-01")) == len(select_issues(DESIGN, "2020", "2020")) == 20
+    assert list(select_issues(DESIGN, "2020-01-01T12:00Z", "2020-01-01")) == [1]
+
+
+@pytest.mark.parametrize("text", ["9999-01-01", "20200101", "NaT", "1500"])
+def test_dates_that_would_overflow(text):
+    """They wrapped around silently, and everything was chosen."""
+    with pytest.raises(SettingsError, match=f'--start "{text}": not a date'):
+        select_issues(DESIGN, text, None)
+
+
+def test_wide_gaussians_stay_finite():
+    """Pressure in Pa has deviations beyond what exp can hold."""
+    truth = np.zeros((10, 1, 1, 1))
+    full = np.stack([truth, np.full_like(truth, 900.0)], -1)
+    model = SimpleNamespace(student=SimpleNamespace(shape=SimpleNamespace(head="gaussian", quantiles=())))
+    found = probabilistic_scores(model, full, truth, np.ones(truth.shape, bool))
+    assert found["crps"] == pytest.approx(900 * (np.sqrt(2) - 1) / np.sqrt(np.pi), rel=1e-3)

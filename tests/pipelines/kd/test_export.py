@@ -45,5 +45,5 @@ def test_an_exported_folder_is_the_same_model(daily, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(one.student.parameters(), two.student.parameters(), strict=True))
     card = (folder / "README.md").read_text()
     assert "## Held-out scores" in card and "distilled student" in card
-    with pytest.raises(SettingsError, match="not empty"):
+    with pytest.raises(SettingsError, match="not an empty"):
         export(Export(model=run.path, to=folder))

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from sciml.pipelines.errors import DeviceError, SettingsError
-from sciml.pipelines.kd.fit import choose_device, dry_run, fit
+from sciml.pipelines.kd.fit import _rows_of_checkpoints, choose_device, dry_run, fit
 from sciml.pipelines.kd.model import load_model
+from sciml.pipelines.kd.plan import Spec
 from sciml.pipelines.kd.settings import SCHEDULES, Fit
 from sciml.pipelines.progress import Progress
+from sciml.pipelines.run import Run
 
 
 def tiny(daily, **changes):
@@ -71,3 +73,13 @@ def test_dry_run_sizes(daily):
 def test_settings_name_what_is_wrong():
     with pytest.raises(SettingsError, match="needs three positive fractions"):
         Fit(split=(0.5, 0.5))
+
+
+def test_rows_lost_by_a_kill_come_back_from_the_checkpoints(tmp_path):
+    run = Run.create("kd", "fit", Fit(), out=tmp_path / "run")
+    row = lambda job, epoch: {"job": job, "stage": "fit", "epoch": epoch}  # noqa: E731
+    run.save("alone-0", {}, {"rows": [row("alone-0", n) for n in range(3)]})
+    for written in (row("alone-0", 0), row("alone-0", 3), row("distilled-0", 0)):
+        run.metrics(**written)
+    _rows_of_checkpoints(run, [Spec("alone", 0), Spec("distilled", 0)])
+    assert run.read_metrics() == [row("alone-0", n) for n in range(3)]

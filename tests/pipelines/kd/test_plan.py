@@ -79,3 +79,12 @@ def test_units_pool_only_if_equal(design):
     assert pooled_unit(design) == "K"
     mixed = replace(design, pairs=replace(design.pairs, units=("K", "m s-1")))
     assert pooled_unit(mixed) == ""
+
+
+def test_given_weights_go_to_arms_of_their_shape(design, daily):
+    """A residual network cannot start the student that sees no forecast."""
+    weights = {"anything": 1}
+    direct = Planner(design, daily.fit, initial=weights)
+    assert direct.job(Spec("alone", 0)).initial is direct.job(Spec("distilled", 0)).initial is weights
+    residual = Planner(design, replace(daily.fit, mode="residual"), initial=weights)
+    assert residual.job(Spec("alone", 0)).initial is None and residual.job(Spec("distilled", 0)).initial is weights

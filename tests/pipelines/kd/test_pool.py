@@ -1,6 +1,9 @@
 """Jobs in one process and in several give the same, and failures and stops come back."""
 
+import queue
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,3 +65,16 @@ def test_the_goal_is_the_stronger_of_the_two():
 def test_one_core_is_not_probed(daily, tmp_path):
     job, _ = work(daily, tmp_path / "run")
     assert probe_threads(job, 1) == 1 and probe_threads(job, 2) in (1, 2)
+
+
+def test_workers_that_die_after_a_stop_are_no_failure():
+    """Ctrl-C reaches every process of a terminal: the run is stopped, and its checkpoints are kept."""
+    from sciml.pipelines.kd.pool import _dispatch
+
+    dead = SimpleNamespace(is_alive=lambda: False, exitcode=-2)
+    line = lambda: queue.Queue()  # noqa: E731
+    jobs, stop = [Spec("alone", 0), Spec("distilled", 0, ("alone-0",))], threading.Event()
+    outcome = _dispatch(jobs, [dead], [line()], line(), stop, lambda row: None, lambda: True)
+    assert outcome.stopped and not outcome.done
+    with pytest.raises(NumericalError, match="exit code -2"):
+        _dispatch(jobs, [dead], [line()], line(), threading.Event(), lambda row: None, lambda: False)

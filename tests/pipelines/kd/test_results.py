@@ -1,12 +1,17 @@
 """results.json holds what was measured, and the kept student is the one that validates best."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sciml.pipelines.kd.fit import fit
 from sciml.pipelines.kd.model import load_model
+from sciml.pipelines.kd.pool import Outcome
+from sciml.pipelines.kd.results import _keep_best
+from sciml.pipelines.kd.settings import Fit
+from sciml.pipelines.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +57,17 @@ def test_soft_targets_have_their_own_name(run):
     comparison = run.read_json("results.json")["comparison"]
     assert comparison["against_soft_target"]["distilled"] > 0
     assert not any("soft" in row["method"] for row in run.read_json("results.json")["scores"])
+
+
+def test_the_kept_student_is_the_one_whose_kept_weights_validate_best(tmp_path):
+    """A lucky epoch whose weights were not kept does not choose the seed."""
+    run = Run.create("kd", "fit", Fit(), out=tmp_path / "run")
+    for name, kept in (("distilled-0", 2.0), ("distilled-1", 1.5)):
+        run.save(name, {"best.w": np.full(1, kept, np.float32)}, {"best": {"rmse": kept}, "rows": []})
+    rows = {"distilled-0": [{"validation_rmse": 1.0}], "distilled-1": [{"validation_rmse": 1.4}]}
+    outcome = Outcome(rows, set(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciml.pipelines.kd.results.configuration", lambda *a: {})
+        patch.setattr("sciml.pipelines.kd.results.Planner", lambda *a: SimpleNamespace(shape=id, scaling=id))
+        _keep_best(run, None, Fit(), outcome)
+    assert run.load("best")[1]["job"] == "distilled-1"

@@ -108,3 +108,31 @@ def test_verdict(alone, distilled, shuffled, helped, words):
 
 def test_nothing_to_compare_without_a_distilled_student():
     assert compare({"alone-0": curve([3], [3])}, [], [0], 1, "K") == {}
+
+
+def test_one_seed_has_no_spread_and_says_so():
+    rows = {"alone-0": curve([3, 2], [3, 2]), "distilled-0": curve([3, 2], [3, 2])}
+    single = [e | {"rmse_sd": None, "rmse_per_seed": [e["rmse"]]} for e in entries(5.0, 4.0)]
+    verdict = compare(rows, single, [0], 1, "K")["verdict"]
+    assert verdict["helped"] is True and "one seed only" in verdict["text"] and "±" not in verdict["text"]
+
+
+def test_the_stronger_stand_alone_student_is_what_must_be_beaten():
+    rows = {n: curve([3, 2], [3, 2]) for n in ("alone-0", "alone_own-0", "distilled-0")}
+    own = {"method": "alone_own", "rmse": 3.5, "rmse_sd": 0.01, "rmse_per_seed": [3.5, 3.5]}
+    verdict = compare(rows, [*entries(5.0, 4.0), own], [0], 1, "K")["verdict"]
+    assert verdict["helped"] is False and "3.5" in verdict["text"]
+
+
+def test_the_median_over_seeds_counts_those_that_never_arrive():
+    rows = {f"alone-{n}": curve([9, 5, 3], [9, 5, 3]) for n in range(3)}
+    rows |= {"distilled-0": curve([9, 2], [9, 2])} | {f"distilled-{n}": curve([9, 9], [9, 9]) for n in (1, 2)}
+    found = compare(rows, entries(5, 4), [0, 1, 2], 2, "K")["train"]
+    assert [s["epoch"] for s in found["seeds"]] == [1, None, None] and found["epoch"] is None and found["ratio"] is None
+
+
+def test_missing_leads_are_not_zero():
+    _, truth = made()
+    truth[:, 1] = np.nan
+    row = score("nwp", [truth + 1], truth, np.isfinite(truth), truth * 0, np.ones(2), NAMES)
+    assert row["by_lead"]["rmse"][0] == pytest.approx(1) and np.isnan(row["by_lead"]["rmse"][1])

@@ -20,3 +20,17 @@ def test_facts_are_those_of_the_files(daily):
 
 def test_a_teacher_alone(daily):
     assert "observations" not in survey(Data(teacher=daily.nwp))
+
+
+def test_another_quantity_is_a_warning_here(daily, tmp_path):
+    (tmp_path / "power.csv").write_text(
+        "time,station,power\n"
+        + "".join(
+            f"{t},{s},{n % 7}\n"
+            for n, t in enumerate(daily.pairs.time[:300].astype("datetime64[D]"))
+            for s in daily.pairs.teacher.stations
+        )
+    )
+    found = survey(Data(teacher=daily.nwp, observations=tmp_path / "power.csv"))
+    assert any("another quantity" in text for text in found["warnings"])
+    assert found["observations"]["variables"]["power"]["rmse_of_raw_forecast"] is None

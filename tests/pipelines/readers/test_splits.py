@@ -38,6 +38,17 @@ def test_five_summers():
     assert "2016-06-30" in blocks.describe() and "186 items" in blocks.describe()
 
 
+@pytest.mark.parametrize("sizes", [(59, 59, 60, 59, 60), (59, 60, 60, 59, 59), (59, 59, 59, 60, 60)])
+@pytest.mark.parametrize("gap", [1, 2, 15])
+def test_summers_whose_first_days_are_missing(sizes, gap):
+    """297 issue days: neither border has its wanted place near a hole, and both must find one together."""
+    parts = zip(range(2013, 2018), sizes, strict=True)
+    summers = np.concatenate([np.datetime64(f"{year}-06-30") + np.arange(62 - size, 62) for year, size in parts])
+    blocks = time_blocks(summers, gap=gap * DAY)
+    assert [b.size for b in (blocks.train, blocks.validation, blocks.test)] == [sum(sizes[:3]), *sizes[3:]]
+    assert blocks.purged == 0
+
+
 def test_seoul(real_data):
     from sciml.pipelines.readers.forecast import open_forecast
 
@@ -108,3 +119,14 @@ def test_blocks_never_overlap(hours, gap, snap):
     for before, after in ((blocks.train, blocks.validation), (blocks.validation, blocks.test)):
         assert times[after[0]] - times[before[-1]] >= gap and before[-1] < after[0]
         assert times[before[-1]] < times[after[0]]
+
+
+@given(
+    steps=st.lists(st.sampled_from([1] * 30 + [7, 60, 300]), min_size=40, max_size=300),
+    share=st.sampled_from([0.1, 0.15, 0.3]),
+)
+def test_no_hole_costs_a_block_more_than_half(steps, share):
+    times = np.datetime64("2010-01-01") + np.cumsum(steps)
+    blocks = time_blocks(times, (1 - 2 * share, share, share), gap=0 * DAY)
+    least = share * len(times) / 2 - 1e-6
+    assert blocks.validation.size >= least and blocks.test.size >= least
