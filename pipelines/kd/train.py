@@ -169,6 +169,13 @@ def unpack(job: Job, settings, device: torch.device, tensors: dict, header: dict
     return state
 
 
+def _clip(parameters: list[Tensor], most: float) -> None:
+    """Scale the gradients to a joint norm of at most `most`: torch's clip_grad_norm_, without its grouping by device and type."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    torch._foreach_mul_(grads, (most / (norm + 1e-6)).clamp(max=1.0))
+
+
 def seed_of(seed: int, stage: str, *numbers: int) -> int:
     """A seed that is a pure function of its arguments."""
     words = np.random.SeedSequence([seed, *stage.encode(), *numbers]).generate_state(1, np.uint64)
@@ -299,7 +306,7 @@ class Trainer:
         state.optimizer.zero_grad()
         LOSSES[stage.loss](student, batch, step).backward()
         self.world.sum_gradients(student)
-        torch.nn.utils.clip_grad_norm_(student.parameters(), self.settings.clip, foreach=True)
+        _clip(state.optimizer.param_groups[0]["params"], self.settings.clip)
         state.optimizer.step()
         state.steps_done += 1
         state.windows_done += int(totals["windows"])

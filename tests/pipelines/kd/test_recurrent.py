@@ -253,3 +253,34 @@ def test_initial_weights():
 def test_huge_inputs_saturate_without_nan():
     x, weight, _ = drawn(4, 3, 2, 5, 13)
     assert torch.isfinite(packed_layer(x * 1e6, weight)).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_stack_in_single_precision(layers, compiled, monkeypatch):
+    """Each layer takes its gradient out of the workspace above it, where the steps of a sequence lie apart."""
+    if compiled and recurrent._gates is None:
+        pytest.skip("this installation has no compiled gates")
+    if not compiled:
+        monkeypatch.setattr(recurrent, "_gates", None)
+    monkeypatch.setattr(recurrent, "_pool", recurrent._Workspaces())
+    net = PackedLSTM(3, 4, layers, generator=torch.Generator().manual_seed(1), path="packed")
+    x, _, out = drawn(6, 3, 4, 5, 14, torch.float32)
+    found, exact = [], PackedLSTM(3, 4, layers, path="reference").double()
+    exact.load_state_dict(net.state_dict())
+    for model in (net, exact):
+        kind = model.weights[0].dtype
+        leaf = x.to(kind, copy=True).requires_grad_()
+        total = (model(leaf) * out.to(kind)).sum()
+        total.backward(retain_graph=True)
+        total.backward()  # the workspaces are gone: everything once more
+        found.append([leaf.grad.double(), *(w.grad.double() for w in model.weights)])
+    assert_all_close(*found, 1e-5)
+
+
+def test_a_stack_without_gradient_gives_the_same_numbers():
+    net = PackedLSTM(3, 4, 3, generator=torch.Generator().manual_seed(1), path="packed")
+    x = torch.randn(6, 3, 5)
+    with torch.no_grad():
+        without = net(x)
+    assert torch.equal(without, net(x)) and all(len(stack) <= 4 for stack in recurrent._pool.free.values())
