@@ -31,7 +31,10 @@ try:
 except ImportError:  # no compiler at installation
     _gates = None
 
-LARGE = 128 * 32  # states per step from which the packed path beats oneDNN without `_gates`
+# Time of oneDNN over that of the packed path, H = 32, for 16, 32, 64, 128, 256 windows (forward and backward, one thread of a busy
+# machine).  With `_gates`: 1.9 2.1 2.9 1.5 2.1 at 14 -> 1 and 1.8 1.8 2.1 2.2 2.1 at 36 -> 24, hence always packed.  Without: 1.0 1.1
+# 1.5 1.1 1.6 and 0.6 0.8 1.1 1.4 1.5, hence packed from here on, where it wins whatever the length.
+LARGE = 128 * 32  # states per step
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input

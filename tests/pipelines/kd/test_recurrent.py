@@ -284,3 +284,15 @@ def test_a_stack_without_gradient_gives_the_same_numbers():
     with torch.no_grad():
         without = net(x)
     assert torch.equal(without, net(x)) and all(len(stack) <= 4 for stack in recurrent._pool.free.values())
+
+
+@pytest.mark.parametrize("loss", [lambda s: s.sum(), lambda s: s.permute(2, 1, 0).exp().sum()], ids=["sum", "permuted"])
+def test_gradients_of_any_layout_in_single_precision(loss):
+    """The compiled gates read the gradient by its address: one without a block per step must be copied first."""
+    x, weight, _ = drawn(5, 3, 4, 6, 15)
+    grads = []
+    for layer, kind in ((packed_layer, torch.float32), (reference_layer, torch.float64)):
+        w = weight.to(kind, copy=True).requires_grad_()
+        loss(layer(x.to(kind), w)).backward()
+        grads.append(w.grad.double())
+    assert_all_close(*grads, 1e-5)

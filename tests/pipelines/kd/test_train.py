@@ -493,3 +493,17 @@ def test_two_processes_train_the_same_student(setting, tmp_path):
             torch.testing.assert_close(a[name], wanted, rtol=1e-3, atol=1e-4)
         for row, wanted in zip(rows, alone.state.rows, strict=True):
             assert row["validation_rmse"] == pytest.approx(wanted["validation_rmse"], rel=1e-4)
+
+
+@pytest.mark.parametrize("most", [1e-3, 1.0, 1e3])
+def test_clipping_is_that_of_torch(most):
+    from sciml.pipelines.kd.train import _clip
+
+    generator = torch.Generator().manual_seed(0)
+    mine, theirs = ([torch.zeros(n, 3, requires_grad=True) for n in (2, 5, 7)] for _ in range(2))
+    for a, b in zip(mine[:2], theirs[:2], strict=True):  # the third has no gradient
+        a.grad = torch.randn(a.shape, generator=generator)
+        b.grad = a.grad.clone()
+    _clip(mine, most)
+    torch.nn.utils.clip_grad_norm_(theirs, most, foreach=True)
+    assert mine[2].grad is None and all(torch.equal(a.grad, b.grad) for a, b in zip(mine[:2], theirs[:2], strict=True))

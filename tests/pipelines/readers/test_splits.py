@@ -121,6 +121,14 @@ def test_blocks_never_overlap(hours, gap, snap):
         assert times[before[-1]] < times[after[0]]
 
 
+def test_a_hole_near_the_end_is_left_alone():
+    """81 days: a border in the second hole would leave 4 of 12 days for the test."""
+    steps = np.ones(81, dtype=int)
+    steps[[57, 77]] = 30
+    blocks = time_blocks(np.datetime64("2010-01-01") + np.cumsum(steps), gap=0 * DAY)
+    assert (blocks.train.size, blocks.validation.size, blocks.test.size) == (57, 12, 12)
+
+
 @given(
     steps=st.lists(st.sampled_from([1] * 30 + [7, 60, 300]), min_size=40, max_size=300),
     share=st.sampled_from([0.1, 0.15, 0.3]),
