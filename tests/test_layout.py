@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cli", "pipelines", "kernels")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+INITS = [path for path in SOURCES if path.name == "__init__.py"]
 MODULES = [path for path in SOURCES if path.name not in ("__init__.py", "__main__.py")]
 
 SHARED = {"settings", "errors", "registry", "run", "progress", "checkpoint", "provenance"}
@@ -56,8 +57,7 @@ def imported(nodes, path: Path) -> set[str]:
     """Every module the nodes of the file import, e.g. {"numpy", "sciml.pipelines.errors"}."""
     found = set()
     folders = ("sciml", *path.relative_to(ROOT).parts[:-1])
-    packages = {"sciml.cli", "sciml.pipelines", "sciml.kernels", ".".join(folders)}
-    packages |= {f"sciml.pipelines.{name}" for name in PIPELINES}
+    packages = {".".join(("sciml", *init.parent.relative_to(ROOT).parts)) for init in INITS}
     for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -122,12 +122,12 @@ def test_frameworks_wait_until_they_are_needed(path):
 
 def test_the_package_list_is_the_folders():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    inits = sorted(path.parent.relative_to(ROOT) for path in SOURCES if path.name == "__init__.py")
+    inits = sorted(path.parent.relative_to(ROOT) for path in INITS)
     assert sorted(setuptools["packages"]) == ["sciml." + ".".join(folder.parts) for folder in inits]
     assert {path.parent.relative_to(ROOT) for path in SOURCES} == set(inits), "a folder of modules has no __init__.py"
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=name_of)
+@pytest.mark.parametrize("path", INITS, ids=name_of)
 def test_an_init_is_its_docstring(path):
     body = tree_of(path).body
     assert len(body) == 1 and ast.get_docstring(tree_of(path))

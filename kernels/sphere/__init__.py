@@ -1,0 +1,1 @@
+"""The real spherical-harmonic transform and its operators."""

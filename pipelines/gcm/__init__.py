@@ -1,0 +1,1 @@
+"""Global circulation: the spectral dynamical core and everything that runs it."""

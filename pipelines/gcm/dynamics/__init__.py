@@ -1,0 +1,1 @@
+"""Equations of motion, vertical coordinate, time stepping and filters."""

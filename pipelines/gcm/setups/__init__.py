@@ -1,0 +1,1 @@
+"""Initial states, analytic and from analyses, and forcings."""
