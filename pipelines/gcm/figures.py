@@ -1,0 +1,249 @@
+"""The pictures of a rollout: maps at chosen days, spectra, conservation, zonal means, ensemble spread.
+
+Convention: every function takes plain arrays in the units it prints and returns a matplotlib Figure. Maps are latitude
+[degrees_north, ascending] by longitude [degrees_east, 0 to 360]. Colour maps are perceptually uniform; a diverging one is
+used only where zero means something, and is then centred on it. matplotlib is imported by the functions that draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000"
+DAYS = (BLUE, GREEN, ORANGE, VERMILLION, PURPLE, BLACK)
+WIDTH = 9.0  # [inch], 900 px at 100 dpi: the width of the page
+_STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5, "legend.fontsize": 9,
+    "legend.frameon": False, "text.usetex": False, "figure.facecolor": "white", "axes.facecolor": "white",
+    "axes.axisbelow": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "lines.solid_capstyle": "round",
+    "contour.negative_linestyle": "solid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map: values [latitude, longitude] with what its colours need."""
+
+    values: np.ndarray
+    title: str
+    unit: str
+    colours: str = "viridis"
+    levels: tuple[float, ...] = ()  # contour levels; none: chosen from the range
+    centred: bool = False
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw with our style whatever the user's matplotlibrc says."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(_STYLE):
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+def _figure(height: float, width: float = WIDTH) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=100)
+    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.05)
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Maps
+# ---------------------------------------------------------------------------------------------------------------------
+@_styled
+def maps(
+    rows: Sequence[Sequence[Panel]],
+    longitude: np.ndarray,
+    latitude: np.ndarray,
+    south: float = -90.0,
+    north: float = 90.0,
+) -> Figure:
+    """A grid of maps between two latitudes; rows of equal length, each panel with its own colour bar."""
+    columns = len(rows[0])
+    width = WIDTH / columns - 1.0
+    figure = _figure(len(rows) * (width * (north - south) / 360 + 0.75))
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, line in zip(axes, rows, strict=True):
+        for axis, panel in zip(row, line, strict=True):
+            _map(figure, axis, panel, longitude, latitude, (south, north))
+    for axis in axes[:-1].ravel():
+        axis.tick_params(labelbottom=False)
+    for axis in axes[:, 1:].ravel():
+        axis.tick_params(labelleft=False)
+    return figure
+
+
+def _map(
+    figure: Figure, axis: Axes, panel: Panel, longitude: np.ndarray, latitude: np.ndarray, span: tuple[float, float]
+) -> None:
+    inside = (latitude >= span[0] - 4) & (latitude <= span[1] + 4)
+    # the meridian of Greenwich again at the right edge, so that nothing is left white
+    east = np.append(longitude, longitude[0] + 360.0)
+    values = np.concatenate([panel.values, panel.values[:, :1]], axis=1)[inside]
+    levels = panel.levels or _levels(values, panel.centred)
+    filled = axis.contourf(east, latitude[inside], values, levels=levels, cmap=panel.colours, extend="both")
+    axis.contour(east, latitude[inside], values, levels=levels, colors="#00000080", linewidths=0.4)
+    bar = figure.colorbar(filled, ax=axis, pad=0.015, aspect=14, shrink=0.95)
+    bar.set_label(panel.unit, fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    axis.set_title(panel.title, loc="left", fontsize=9.5)
+    axis.set_xlim(0, 360)
+    axis.set_ylim(*span)
+    axis.set_xticks(range(0, 361, 60), [_degrees(x, "E", "W") for x in range(0, 361, 60)])
+    step = 30
+    ticks = [y for y in range(-90, 91, step) if span[0] <= y <= span[1]]
+    axis.set_yticks(ticks, [_degrees(y, "N", "S") for y in ticks])
+    axis.tick_params(labelsize=8, length=2.5)
+
+
+def _degrees(value: float, positive: str, negative: str) -> str:
+    if positive == "E":
+        value = (value + 180) % 360 - 180
+        return (
+            "0°" if value == 0 else "180°" if value == -180 else f"{abs(value):g}°{positive if value > 0 else negative}"
+        )
+    return "EQ" if value == 0 else f"{abs(value):g}°{positive if value > 0 else negative}"
+
+
+def _levels(values: np.ndarray, centred: bool) -> np.ndarray:
+    """About ten round contour levels over the range; symmetric about zero if `centred`."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if not np.isfinite([low, high]).all():
+        return np.linspace(0.0, 1.0, 3)
+    if centred:
+        high = max(abs(low), abs(high), 1e-30)
+        low = -high
+    scale = max(abs(low), abs(high), 1e-30)
+    if high - low < 1e-6 * scale:  # constant to round-off: contours of noise would look like a signal
+        low, high = low - 1e-3 * scale, high + 1e-3 * scale
+    return MaxNLocator(nbins=10, steps=[1, 2, 2.5, 5, 10], min_n_ticks=4).tick_values(low, high)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Spectra
+# ---------------------------------------------------------------------------------------------------------------------
+@_styled
+def spectra(found: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Kinetic energy per total wavenumber [m2 s-2] of each (label, values from wavenumber 0 on), with two guides."""
+    figure = _figure(4.2, 6.6)
+    axis = figure.subplots()
+    top = 0.0
+    for (label, values), colour in zip(found, DAYS * (1 + len(found) // len(DAYS)), strict=False):
+        wavenumber = np.arange(1, len(values))
+        shown = np.where(values[1:] > 0, values[1:], np.nan)
+        axis.loglog(wavenumber, shown, color=colour, lw=1.8, label=label)
+        top = max(top, np.nanmax(shown, initial=0.0))
+    last = len(found[-1][1]) - 1
+    _guide(axis, found[-1][1], -3, "k$^{-3}$", last)
+    _guide(axis, found[-1][1], -5 / 3, "k$^{-5/3}$", last)
+    axis.set_xlim(1, last * 1.1)
+    axis.set_ylim(max(top, 1e-30) * 1e-9, max(top, 1e-30) * 3)
+    axis.set_xlabel("total wavenumber")
+    axis.set_ylabel("kinetic energy per wavenumber [m² s⁻²]")
+    axis.grid(True)
+    axis.legend(loc="lower left")
+    return figure
+
+
+def _guide(axis: Axes, values: np.ndarray, slope: float, label: str, last: int) -> None:
+    """A straight line of the slope, above the spectrum's middle."""
+    first = min(max(4, last // 6), last)
+    place = slice(first, max(last // 2, first + 1))
+    reference = float(np.nanmax(values[place] * np.arange(first, first + len(values[place])) ** -slope, initial=0.0))
+    if reference <= 0:
+        return
+    wavenumber = np.array([first, max(last * 0.8, first + 1)])
+    line = 3.0 * reference * wavenumber**slope
+    axis.loglog(wavenumber, line, "--", color="#666666", lw=1)
+    axis.annotate(
+        label, (wavenumber[-1], line[-1]), (3, 2), textcoords="offset points", fontsize=9, color="#444444", ha="left"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Series
+# ---------------------------------------------------------------------------------------------------------------------
+@_styled
+def series(days: np.ndarray, panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> Figure:
+    """Small panels over time; each (axis label with unit, line label -> values)."""
+    rows = -(-len(panels) // 2)
+    figure = _figure(2.3 * rows)
+    axes = figure.subplots(rows, 2, sharex=True, squeeze=False)
+    for axis, (label, lines) in zip(axes.ravel(), panels, strict=False):
+        for (name, values), colour in zip(lines.items(), DAYS, strict=False):
+            axis.plot(days, values, color=colour, lw=1.6, label=name, marker="." if len(days) < 3 else None)
+        axis.set_title(label, loc="left", fontsize=9.5)
+        axis.grid(True)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0)
+        axis.ticklabel_format(axis="y", useOffset=False, style="sci", scilimits=(-4, 5))
+        if len(lines) > 1:
+            axis.legend(loc="best", fontsize=8.5)
+    for axis in axes.ravel()[len(panels) :]:
+        axis.set_visible(False)
+    for axis in axes[-1]:
+        axis.set_xlabel("time [days]")
+    if len(panels) % 2 and rows > 1:
+        axes[-2, 1].tick_params(labelbottom=True)
+        axes[-2, 1].set_xlabel("time [days]")
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Zonal means
+# ---------------------------------------------------------------------------------------------------------------------
+@_styled
+def cross_sections(
+    wind: np.ndarray, temperature: np.ndarray, latitude: np.ndarray, vertical: np.ndarray, name: str, when: str
+) -> Figure:
+    """Zonal means [level, latitude] of eastward wind [m s-1] and temperature [K], against pressure or sigma."""
+    figure = _figure(3.8)
+    left, right = figure.subplots(1, 2, sharey=True)
+    _section(figure, left, wind, latitude, vertical, "eastward wind", "m s⁻¹", "RdBu_r", centred=True)
+    _section(figure, right, temperature, latitude, vertical, "temperature", "K", "inferno", centred=False)
+    right.set_title(when, loc="right", fontsize=8.5, color="#555555")
+    left.set_ylabel("pressure [hPa]" if name == "level" else "sigma = pressure / surface pressure")
+    left.set_ylim(float(vertical.max()), float(vertical.min()))
+    return figure
+
+
+def _section(
+    figure: Figure, axis: Axes, values: np.ndarray, latitude: np.ndarray, vertical: np.ndarray, title: str, unit: str,
+    colours: str, *, centred: bool,
+) -> None:  # fmt: skip
+    step = 5.0 if centred else 10.0
+    low, high = np.floor(np.nanmin(values) / step) * step, np.ceil(np.nanmax(values) / step) * step
+    if centred:
+        high = max(abs(low), abs(high), step)
+        low = -high
+    while (high - low) / step > 24:
+        step *= 2
+        low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    levels = np.arange(low, high + step / 2, step)
+    levels = levels if len(levels) > 1 else np.array([low, low + step])
+    filled = axis.contourf(latitude, vertical, values, levels=levels, cmap=colours, extend="both")
+    lines = axis.contour(latitude, vertical, values, levels=levels, colors="#000000a0", linewidths=0.5)
+    axis.clabel(lines, lines.levels[::2], fontsize=7.5, fmt="%g")
+    bar = figure.colorbar(filled, ax=axis, pad=0.015, aspect=24)
+    bar.set_label(unit, fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    axis.set_title(f"zonal mean {title}", loc="left")
+    axis.set_xlim(-90, 90)
+    axis.set_xticks(range(-90, 91, 30), [_degrees(y, "N", "S") for y in range(-90, 91, 30)])

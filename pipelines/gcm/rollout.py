@@ -1,0 +1,341 @@
+"""`sciml gcm rollout`: integrate, write a frame at every output interval, checkpoint, watch, and report.
+
+Order at an output time: fields, checks, frame committed to the file, metrics row, checkpoint. A checkpoint therefore never
+knows a frame that the file lacks, and resuming drops what the file has beyond the checkpoint; the same numbers follow
+again, bit for bit on the same device, because the steps between two checkpoints are one compiled loop in both runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciml.pipelines.checkpoint import write_atomic
+from sciml.pipelines.errors import DataError, NumericalError, ScimlError, SettingsError, Stopped
+from sciml.pipelines.progress import Progress, Task
+from sciml.pipelines.provenance import fingerprint
+from sciml.pipelines.run import Run, StopRequests, check_unchanged
+from sciml.pipelines.settings import dump, resolve
+
+from .devices import arithmetic, choose_device
+from .integration import Integration, prepare
+from .memory import estimate
+from .output import Layout, NetCDFOutput, open_output
+from .settings import Rollout
+
+MAY_CHANGE = {"days", "max_minutes", "device", "resume", "out", "report", "overwrite"}
+MOST_WIND = 350.0  # [m s-1]: no wind on Earth comes near, so the integration is lost
+# Steps x wavenumbers^3 x levels x members between two looks at the clock and at stop requests: some seconds of work.
+_CHUNK_WORK = 4e8
+
+
+def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress: Progress | None = None) -> Run:
+    """Run or resume; returns the run folder, whose results.json holds everything that is printed.
+
+    Raises SettingsError, DataError (input, full disk), NumericalError (blow-up), DeviceError, Stopped.
+    """
+    progress = progress or Progress()
+    began = time.monotonic()
+    run = None
+    if settings.resume is not None:
+        run = Run.resume(settings.resume)
+        settings = _resumed(run, settings, given or {})
+    else:
+        settings = replace(settings, every_hours=settings.interval_hours)
+        _refuse_existing(settings)
+    device = choose_device(settings.device, progress)
+    with arithmetic(settings.precision, device, progress):
+        integration = prepare(settings, progress)
+        run = run or _new_run(settings, device)
+        try:
+            _Loop(run, settings, integration, str(device), progress, began).run_all()
+        except ScimlError as error:
+            if not isinstance(error, Stopped):
+                run.set_status("failed", reason=str(error))
+            raise
+    return run
+
+
+def dry_run(settings: Rollout, progress: Progress | None = None) -> dict[str, Any]:
+    """Resolved settings, sizes and estimated memory, without integrating."""
+    progress = progress or Progress()
+    device = choose_device(settings.device, progress)
+    return {
+        "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
+        "sizes": {"device": str(device), **estimate(settings)},
+    }
+
+
+def _refuse_existing(settings: Rollout) -> None:
+    if settings.to is not None and settings.to.exists() and not settings.overwrite:
+        raise SettingsError(f"{settings.to}: exists already", hint="use --overwrite, or --to another name")
+
+
+def _new_run(settings: Rollout, device: Any) -> Run:
+    inputs = {"initial": Path(settings.initial)} if settings.is_file else {}
+    inputs |= {"surface": settings.surface} if settings.surface is not None else {}
+    return Run.create(
+        "gcm", "rollout", settings, out=settings.out, inputs=inputs, device=str(device), seeds=[settings.seed]
+    )
+
+
+def _resumed(run: Run, settings: Rollout, given: Mapping[str, Any]) -> Rollout:
+    """The run's own settings, with the few that a resumed run may change."""
+    check_unchanged(run.settings(), given, MAY_CHANGE)
+    for seen in run.environment().get("inputs", {}).values():
+        if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
+            raise DataError(
+                f"{seen['path']}: has changed since {run.path} began, which could not continue exactly",
+                hint="restore the file, or start a new run without --resume",
+            )
+    stored = resolve(Rollout, {}, run.path / "settings.toml")
+    changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
+    resumed = replace(stored, **changed)
+    if resumed.intervals < stored.intervals:
+        raise SettingsError(
+            f"--days {resumed.days:g}: the run is {stored.days:g} days long, and a resumed run can only be extended",
+            hint=f"leave --days away, or start a new run with --days {resumed.days:g}",
+        )
+    return resumed
+
+
+class _Loop:
+    """One process' part of a run: from the start or from the last checkpoint to the end or to a stop."""
+
+    def __init__(
+        self, run: Run, settings: Rollout, integration: Integration, device: str, progress: Progress, began: float
+    ):
+        self.run, self.settings, self.integration = run, settings, integration
+        self.device, self.progress, self.began = device, progress, began
+        self.path = _output_path(run, settings)
+        self.output = open_output(self.path, _layout(run, settings, integration))
+        self.chunk = chunk_steps(settings)
+        self.steps = 0  # since the last frame
+        self.spectra: list[dict[str, Any]] = []
+        self.seconds = {"total": 0.0, "compile": 0.0, "integration": 0.0}
+        self.before = dict(self.seconds)  # what earlier processes spent
+
+    def run_all(self) -> None:
+        """Everything up to results.json and the report."""
+        settings = self.settings
+        self.run.set_status("running", output=str(self.path.absolute()))
+        write_atomic(self.run.path / "settings.toml", dump(settings, leave_out=("out", "resume")).encode())
+        deadline = self.began + 60 * settings.max_minutes if settings.max_minutes else float("inf")
+        with (
+            StopRequests() as stop,
+            self.progress.task("rollout", settings.days, "days") as task,
+        ):
+            carry = self._start(task)
+            while self.output.frames <= settings.intervals:
+                carry = self._advance(carry, task)
+                if self.output.frames > settings.intervals:
+                    break
+                self._stop_if_asked(stop, deadline)
+                if time.monotonic() > deadline:
+                    return
+        self._finish(carry)
+
+    # --- parts
+
+    def _start(self, task: Task) -> Any:
+        """The state to go on from: of the last checkpoint, else the initial one, written as frame 0."""
+        kept = self.run.load("last")
+        if kept is None:
+            self.run.keep_metrics(lambda row: False)
+            self.output.create()
+            self._warn_of_space()
+            carry = self.integration.initial()
+            self._frame(carry, task)
+            return carry
+        tensors, header = kept
+        self.output.reopen(header["frames"])
+        self.run.keep_metrics(lambda row: row.get("frame", -1) < header["frames"])
+        self.steps, self.spectra, self.before = header["steps"], header["spectra"], header["seconds"]
+        done = (header["frames"] - 1) * self.settings.interval_hours / 24
+        task.advance(done)
+        self.progress.note(f"continuing {self.run.path} at day {done:g}")
+        return self.integration.restore(tensors)
+
+    def _advance(self, carry: Any, task: Task) -> Any:
+        """One chunk of steps, and the frame if it ends an interval."""
+        clock = time.monotonic()
+        carry = self.integration.advance(carry, self.chunk)
+        spent = time.monotonic() - clock
+        compiling = self.integration.compile_seconds()
+        self.seconds["compile"] = compiling
+        self.seconds["integration"] += max(spent - (compiling if self.seconds["integration"] == 0 else 0.0), 0.0)
+        self.steps += self.chunk
+        days = self.chunk * self.settings.step_seconds / 86400
+        task.advance(days, **{"years/day": days / 365.25 / (spent / 86400)})
+        if self.steps == self.settings.steps_per_interval:
+            self.steps = 0
+            self._frame(carry, task)
+        elif not self.integration.sound(carry):
+            self._lost()
+        else:
+            self._checkpoint(carry)
+        return carry
+
+    def _frame(self, carry: Any, task: Task) -> None:
+        frame = self.output.frames
+        facts = self.integration.diagnose(carry)
+        if not _sound(facts):
+            self._lost()
+        self.output.append(self.integration.fields(carry))
+        day = frame * self.settings.interval_hours / 24
+        self.run.metrics(frame=frame, day=day, **facts)
+        if frame == 0 or frame in self.settings.report_frames:
+            self.spectra.append({"day": day, "kinetic_energy": self.integration.spectrum(carry).tolist()})
+        self._checkpoint(carry)
+        task.update(**shown(self.integration.date(day), facts))
+
+    def _checkpoint(self, carry: Any) -> None:
+        self.seconds["total"] = time.monotonic() - self.began
+        spent = {name: self.before.get(name, 0.0) + value for name, value in self.seconds.items()}
+        header = {"frames": self.output.frames, "steps": self.steps, "spectra": self.spectra, "seconds": spent}
+        self.run.save("last", self.integration.tensors(carry), header)
+
+    def _stop_if_asked(self, stop: StopRequests, deadline: float) -> None:
+        day = self._day()
+        again = f"continue with sciml gcm rollout --resume {self.run.path}"
+        if stop.signum is not None:
+            self.run.set_status("stopped", reason="signal", day=day)
+            self.output.close()
+            stop.check(f"stopped at day {day:g}; {self.output.frames} frames and a checkpoint are kept", hint=again)
+        if time.monotonic() > deadline:
+            self.run.set_status("stopped", reason="max_minutes", day=day)
+            self.output.close()
+            self.progress.warn(f"stopped at day {day:g} after --max-minutes {self.settings.max_minutes:g}; {again}")
+
+    def _day(self) -> float:
+        hours = (self.output.frames - 1) * self.settings.interval_hours
+        return hours / 24 + self.steps * self.settings.step_seconds / 86400
+
+    def _lost(self) -> None:
+        """Find the step at which the integration was lost by repeating the last chunk step by step; NumericalError."""
+        settings, kept = self.settings, self.run.load("last")
+        if kept is None:
+            raise DataError(
+                f"--initial {settings.initial}: the initial state is not of this Earth: "
+                f"{self.integration.lost(self.integration.initial(), MOST_WIND)}",
+                hint="look at the file's winds, temperatures and units",
+            )
+        tensors, header = kept
+        carry, where, step, frames = self.integration.restore(tensors), "", 0, header["frames"]
+        while not where and step < self.chunk:
+            carry, step = self.integration.advance(carry, 1), step + 1
+            where = self.integration.lost(carry, MOST_WIND)
+        total = (frames - 1) * settings.steps_per_interval + header["steps"] + step
+        day = total * settings.step_seconds / 86400
+        raise NumericalError(
+            f"the integration was lost at step {total} (day {day:.4g}, {self.integration.date(day)}): {where}; "
+            f"{frames} frames up to day {(frames - 1) * settings.interval_hours / 24:g} are kept in {self.path}",
+            hint=f"use --step-minutes {smaller_step(settings):g} (now {settings.step_seconds / 60:g}), "
+            "or --diffusion-hours 6",
+        )
+
+    def _warn_of_space(self) -> None:
+        free = shutil.disk_usage(self.path.absolute().parent).free
+        need = self.output.layout.frame_bytes() * (self.settings.intervals + 1)
+        if isinstance(self.output, NetCDFOutput):
+            need = int(need * 1.7)  # the compressed copy stands beside the file until it takes its place
+        if need > free:
+            self.progress.warn(
+                f"the run will write up to {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in "
+                f"{self.path.absolute().parent}: write fewer --variables or --output-levels, or longer --every-hours"
+            )
+
+    def _finish(self, carry: Any) -> None:
+        warning = self.output.finish()
+        if warning:
+            self.progress.warn(warning)
+        self.seconds["total"] = time.monotonic() - self.began
+        results = self._results()
+        self.run.write_json("results.json", results)
+        if self.settings.report:
+            from .report import write_report
+
+            write_report(self.run, results)
+        self.run.set_status("finished", day=self.settings.days)
+
+    def _results(self) -> dict[str, Any]:
+        settings, rows = self.settings, self.run.read_metrics()
+        spent = {name: self.before.get(name, 0.0) + value for name, value in self.seconds.items()}
+        rate = settings.days / 365.25 / (spent["integration"] / 86400) if spent["integration"] > 0 else None
+        first, last = rows[0], rows[-1]
+        drift = {name: last[name] / first[name] - 1 for name in self.integration.conserved if first.get(name)}
+        return {
+            "headline": {"name": "simulated years per day", "value": rate, "units": ""},
+            **self.integration.described(),
+            "days": settings.days, "frames": len(rows), "every_hours": settings.interval_hours,
+            "steps": settings.intervals * settings.steps_per_interval, "step_seconds": settings.step_seconds,
+            "scheme": settings.scheme, "precision": settings.precision, "device": self.device,
+            "members": settings.members, "seed": settings.seed, "forced": settings.forced,
+            "variables": list(self.output.layout.variables), "report_frames": list(settings.report_frames),
+            "output": str(self.path), "seconds": spent, "simulated_years_per_day": rate, "drift": drift,
+            "last": last, "spectra": self.spectra,
+            "extremes": {"max_wind": max(row["max_wind"] for row in rows)},
+        }  # fmt: skip
+
+
+def _sound(facts: Mapping[str, float]) -> bool:
+    return all(np.isfinite(value) for value in facts.values()) and facts["max_wind"] <= MOST_WIND
+
+
+def shown(date: str, facts: Mapping[str, float]) -> dict[str, str]:
+    """What stands beside the progress bar."""
+    found = {"date": date, "wind": f"{facts['max_wind']:.0f} m/s"}
+    if "temperature_min" in facts:
+        found["T"] = f"{facts['temperature_min']:.0f} to {facts['temperature_max']:.0f} K"
+    if "mean_surface_pressure" in facts:
+        found["ps"] = f"{facts['mean_surface_pressure'] / 100:.2f} hPa"
+    if "mean_height" in facts:
+        found["height"] = f"{facts['mean_height']:.2f} m"
+    return found
+
+
+def chunk_steps(settings: Rollout) -> int:
+    """Steps in one compiled loop: the largest divisor of an interval's steps that takes some seconds at most."""
+    most = _CHUNK_WORK / (max(settings.wavenumber, 1) ** 3 * settings.levels * settings.members)
+    steps = settings.steps_per_interval
+    return max(n for n in range(1, steps + 1) if steps % n == 0 and (n <= most or n == 1))
+
+
+def smaller_step(settings: Rollout) -> float:
+    """A step to try after a blow-up [min]: what `auto` takes, or half of that if it was taken."""
+    automatic = replace(settings, step_minutes="auto").step_seconds / 60
+    now = settings.step_seconds / 60
+    if automatic < 0.99 * now:
+        return automatic
+    return settings.interval_hours * 60 / (2 * settings.steps_per_interval)
+
+
+def _output_path(run: Run, settings: Rollout) -> Path:
+    """The file of frames; where the run said it is, if it has begun already."""
+    chosen = settings.to if settings.to is not None else run.path / "rollout.nc"
+    recorded = Path(run.status().get("output", chosen))
+    return recorded if recorded.exists() and not chosen.exists() else chosen
+
+
+def _layout(run: Run, settings: Rollout, integration: Integration) -> Layout:
+    environment = run.environment()
+    made = environment.get("created", "")
+    attributes = {
+        "Conventions": "CF-1.11",
+        "title": integration.described()["title"],
+        "source": f"sciml {environment.get('versions', {}).get('sciml', '')}: {integration.described()['equations']}",
+        "history": f"{made} {' '.join(['sciml', *environment.get('argv', [])[1:]])}",
+        "truncation": settings.truncation,
+        "model_levels": settings.levels,
+        "step_seconds": settings.step_seconds,
+        "scheme": settings.scheme,
+        "forcing": "held_suarez" if settings.forced else "none",
+        "precision": settings.precision,
+    }
+    return replace(integration.layout, frames=settings.intervals + 1, attributes=attributes)
