@@ -139,7 +139,7 @@ def _geometry(t: Truncation, grid: str, fold: str, platform: str, shares: int) -
 
 def _legendre(geometry: Geometry) -> np.ndarray:
     """P [s, p, q, m', j', l'] float64, 0 at dead entries."""
-    t, (s, p, q, m, n) = geometry.truncation, geometry.modal_shape
+    t, (_, p, q, m, n) = geometry.truncation, geometry.modal_shape
     table = reference.legendre(t.zonal, t.total, geometry.sin_lat_weights[0])
     table = np.pad(table, ((0, q * m - t.zonal), (0, 0), (0, p * n - t.total)))
     table = table.reshape(m, q, -1, n, p).transpose(4, 1, 0, 2, 3)

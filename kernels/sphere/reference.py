@@ -50,15 +50,18 @@ def _tables(shape: tuple[int, int], nlon: int, sin_lat: np.ndarray) -> tuple[np.
 def synthesis(x: np.ndarray, nlon: int, sin_lat: np.ndarray) -> np.ndarray:
     """Coefficients x[s, m, l, ...] to values [i, j, ...]."""
     f, p = _tables(x.shape[1:3], nlon, sin_lat)
-    return np.einsum("sim,smj...->ij...", f, np.einsum("mjl,sml...->smj...", p, x))
+    y = p @ x.reshape(*x.shape[:3], -1)
+    return np.einsum("sim,smk->ik", f, y.reshape(*y.shape[:2], -1), optimize=True).reshape(
+        nlon, len(sin_lat), *x.shape[3:]
+    )
 
 
 def analysis(z: np.ndarray, zonal: int, total: int, sin_lat: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Values z[i, j, ...] to coefficients [s, m, l, ...]; `weights` [j] integrate over sin(lat)."""
-    nlon = z.shape[0]
+    nlon, nlat = z.shape[:2]
     f, p = _tables((zonal, total), nlon, sin_lat)
-    half = np.einsum("sim,ij...->smj...", f * (2 * np.pi / nlon), z)
-    return np.einsum("mjl,smj...->sml...", p * weights[:, None], half)
+    y = np.tensordot(f * (2 * np.pi / nlon), z, axes=(1, 0)).reshape(2, zonal, nlat, -1)
+    return ((p * weights[:, None]).transpose(0, 2, 1) @ y).reshape(2, zonal, total, *z.shape[2:])
 
 
 def _recursion(zonal: int, total: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

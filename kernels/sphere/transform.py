@@ -8,7 +8,6 @@ Columns come last throughout, so that every sum is a matrix product without a tr
 of the three with the quadrature weights in its tables. Source: the parity of the harmonics, as in ecTrans.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec

@@ -91,14 +91,13 @@ def maps(
 def _map(
     figure: Figure, axis: Axes, panel: Panel, longitude: np.ndarray, latitude: np.ndarray, span: tuple[float, float]
 ) -> None:
-    inside = (latitude >= span[0] - 4) & (latitude <= span[1] + 4)
-    # the meridian of Greenwich again at the right edge, so that nothing is left white
-    east = np.append(longitude, longitude[0] + 360.0)
-    values = np.concatenate([panel.values, panel.values[:, :1]], axis=1)[inside]
+    east, north, values = _closed(longitude, latitude, panel.values)
+    inside = (north >= span[0] - 4) & (north <= span[1] + 4)
+    values = values[inside]
     levels = panel.levels or _levels(values, panel.centred)
-    filled = axis.contourf(east, latitude[inside], values, levels=levels, cmap=panel.colours, extend="both")
-    axis.contour(east, latitude[inside], values, levels=levels, colors="#00000080", linewidths=0.4)
-    bar = figure.colorbar(filled, ax=axis, pad=0.015, aspect=14, shrink=0.95)
+    filled = axis.contourf(east, north[inside], values, levels=levels, cmap=panel.colours, extend="both")
+    axis.contour(east, north[inside], values, levels=levels, colors="#00000080", linewidths=0.4)
+    bar = figure.colorbar(filled, ax=axis, pad=0.015, aspect=14, shrink=0.95, ticks=_few(levels), format="%.7g")
     bar.set_label(panel.unit, fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     axis.set_title(panel.title, loc="left", fontsize=9.5)
@@ -109,6 +108,21 @@ def _map(
     ticks = [y for y in range(-90, 91, step) if span[0] <= y <= span[1]]
     axis.set_yticks(ticks, [_degrees(y, "N", "S") for y in ticks])
     axis.tick_params(labelsize=8, length=2.5)
+
+
+def _closed(longitude: np.ndarray, latitude: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """With the first meridian again at the right edge and the poles, which a Gaussian grid leaves out."""
+    around = np.concatenate([values, values[:, :1]], axis=1)
+    south, north = (np.full((1, around.shape[1]), values[row].mean()) for row in (0, -1))
+    inner = bool(latitude[0] > -89.9), bool(latitude[-1] < 89.9)
+    rows = [south] * inner[0] + [around] + [north] * inner[1]
+    poles = np.concatenate([[-90.0] * inner[0], latitude, [90.0] * inner[1]])
+    return np.append(longitude, longitude[0] + 360.0), poles, np.concatenate(rows)
+
+
+def _few(levels: Sequence[float]) -> np.ndarray:
+    """At most seven labels of a colour bar."""
+    return np.asarray(levels)[:: -(-len(levels) // 7)]
 
 
 def _degrees(value: float, positive: str, negative: str) -> str:
@@ -183,26 +197,26 @@ def _guide(axis: Axes, values: np.ndarray, slope: float, label: str, last: int) 
 @_styled
 def series(days: np.ndarray, panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> Figure:
     """Small panels over time; each (axis label with unit, line label -> values)."""
-    rows = -(-len(panels) // 2)
-    figure = _figure(2.3 * rows)
-    axes = figure.subplots(rows, 2, sharex=True, squeeze=False)
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = _figure(2.1 * rows + 0.2)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis, (label, lines) in zip(axes.ravel(), panels, strict=False):
         for (name, values), colour in zip(lines.items(), DAYS, strict=False):
             axis.plot(days, values, color=colour, lw=1.6, label=name, marker="." if len(days) < 3 else None)
-        axis.set_title(label, loc="left", fontsize=9.5)
+        axis.set_title(label, loc="left", fontsize=9)
         axis.grid(True)
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0)
-        axis.ticklabel_format(axis="y", useOffset=False, style="sci", scilimits=(-4, 5))
+        axis.ticklabel_format(axis="y", useOffset=False, style="sci", scilimits=(-3, 5))
+        axis.yaxis.get_offset_text().set_fontsize(8)
+        axis.tick_params(labelsize=8.5)
         if len(lines) > 1:
             axis.legend(loc="best", fontsize=8.5)
     for axis in axes.ravel()[len(panels) :]:
         axis.set_visible(False)
-    for axis in axes[-1]:
-        axis.set_xlabel("time [days]")
-    if len(panels) % 2 and rows > 1:
-        axes[-2, 1].tick_params(labelbottom=True)
-        axes[-2, 1].set_xlabel("time [days]")
+    for column in axes.T:
+        [axis for axis in column if axis.get_visible()][-1].set_xlabel("time [days]")
     return figure
 
 
@@ -217,7 +231,7 @@ def cross_sections(
     figure = _figure(3.8)
     left, right = figure.subplots(1, 2, sharey=True)
     _section(figure, left, wind, latitude, vertical, "eastward wind", "m s⁻¹", "RdBu_r", centred=True)
-    _section(figure, right, temperature, latitude, vertical, "temperature", "K", "inferno", centred=False)
+    _section(figure, right, temperature, latitude, vertical, "temperature", "K", "plasma", centred=False)
     right.set_title(when, loc="right", fontsize=8.5, color="#555555")
     left.set_ylabel("pressure [hPa]" if name == "level" else "sigma = pressure / surface pressure")
     left.set_ylim(float(vertical.max()), float(vertical.min()))
@@ -245,5 +259,5 @@ def _section(
     bar.set_label(unit, fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     axis.set_title(f"zonal mean {title}", loc="left")
-    axis.set_xlim(-90, 90)
-    axis.set_xticks(range(-90, 91, 30), [_degrees(y, "N", "S") for y in range(-90, 91, 30)])
+    axis.set_xlim(float(latitude[0]), float(latitude[-1]))
+    axis.set_xticks(range(-60, 61, 30), [_degrees(y, "N", "S") for y in range(-60, 61, 30)])

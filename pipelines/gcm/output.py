@@ -44,6 +44,8 @@ ATTRIBUTES = {
     "mean_sea_level_pressure": ("mean sea level pressure", "air_pressure_at_mean_sea_level", "Pa", False),
     "geopotential_at_surface": ("surface geopotential", "surface_geopotential", "m2 s-2", False),
     "height": ("height of the fluid's surface", "", "m", True),
+    "depth": ("depth of the fluid", "", "m", True),
+    "height_of_bottom": ("height of the fluid's bottom", "", "m", False),
     "potential_vorticity": ("potential vorticity", "", "m-1 s-1", True),
 }  # fmt: skip
 

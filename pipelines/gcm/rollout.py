@@ -51,7 +51,7 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
         _refuse_existing(settings)
     device = choose_device(settings.device, progress)
     with arithmetic(settings.precision, device, progress):
-        integration = prepare(settings, progress)
+        integration = prepare(settings, progress, device.platform)
         run = run or _new_run(settings, device)
         try:
             _Loop(run, settings, integration, str(device), progress, began).run_all()
@@ -164,15 +164,14 @@ class _Loop:
 
     def _advance(self, carry: Any, task: Task) -> Any:
         """One chunk of steps, and the frame if it ends an interval."""
-        clock = time.monotonic()
+        clock, compiled = time.monotonic(), self.integration.compiling
         carry = self.integration.advance(carry, self.chunk)
-        spent = time.monotonic() - clock
-        compiling = self.integration.compile_seconds()
-        self.seconds["compile"] = compiling
-        self.seconds["integration"] += max(spent - (compiling if self.seconds["integration"] == 0 else 0.0), 0.0)
+        compiling = self.integration.compiling - compiled
+        spent = time.monotonic() - clock - compiling
+        self.seconds["compile"] += compiling
+        self.seconds["integration"] += spent
         self.steps += self.chunk
         days = self.chunk * self.settings.step_seconds / 86400
-        task.advance(days, **{"years/day": days / 365.25 / (spent / 86400)})
         if self.steps == self.settings.steps_per_interval:
             self.steps = 0
             self._frame(carry, task)
@@ -180,6 +179,7 @@ class _Loop:
             self._lost()
         else:
             self._checkpoint(carry)
+        task.advance(days, **{"years/day": round(days / 365.25 / (spent / 86400), 1)})
         return carry
 
     def _frame(self, carry: Any, task: Task) -> None:
@@ -190,7 +190,7 @@ class _Loop:
         self.output.append(self.integration.fields(carry))
         day = frame * self.settings.interval_hours / 24
         self.run.metrics(frame=frame, day=day, **facts)
-        if frame == 0 or frame in self.settings.report_frames:
+        if frame in self.settings.report_frames:
             self.spectra.append({"day": day, "kinetic_energy": self.integration.spectrum(carry).tolist()})
         self._checkpoint(carry)
         task.update(**shown(self.integration.date(day), facts))
@@ -269,7 +269,7 @@ class _Loop:
         spent = {name: self.before.get(name, 0.0) + value for name, value in self.seconds.items()}
         rate = settings.days / 365.25 / (spent["integration"] / 86400) if spent["integration"] > 0 else None
         first, last = rows[0], rows[-1]
-        drift = {name: last[name] / first[name] - 1 for name in self.integration.conserved if first.get(name)}
+        drift = {name: last[key] / first[key] - 1 for name, key in self.integration.conserved.items() if first[key]}
         return {
             "headline": {"name": "simulated years per day", "value": rate, "units": ""},
             **self.integration.described(),
@@ -279,7 +279,7 @@ class _Loop:
             "members": settings.members, "seed": settings.seed, "forced": settings.forced,
             "variables": list(self.output.layout.variables), "report_frames": list(settings.report_frames),
             "output": str(self.path), "seconds": spent, "simulated_years_per_day": rate, "drift": drift,
-            "last": last, "spectra": self.spectra,
+            "conserved": self.integration.conserved, "last": last, "spectra": self.spectra,
             "extremes": {"max_wind": max(row["max_wind"] for row in rows)},
         }  # fmt: skip
 

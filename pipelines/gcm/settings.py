@@ -24,14 +24,16 @@ Scheme = Literal[
 ]  # fmt: skip
 Precision = Literal["float32", "BF16_BF16_F32_X3", "TF32", "float64"]
 
+TRACERS = ("specific_humidity", "specific_cloud_ice_water_content", "specific_cloud_liquid_water_content")
 # Names as in WeatherBench2, by kind of model.
 VARIABLES = {
     "primitive": (
-        "u_component_of_wind", "v_component_of_wind", "temperature", "geopotential", "specific_humidity",
-        "specific_cloud_ice_water_content", "specific_cloud_liquid_water_content", "vorticity", "divergence",
-        "surface_pressure", "mean_sea_level_pressure",
+        "u_component_of_wind", "v_component_of_wind", "temperature", "geopotential", "vorticity", "divergence",
+        "vertical_velocity", "surface_pressure", "mean_sea_level_pressure", *TRACERS,
     ),
-    "shallow_water": ("u_component_of_wind", "v_component_of_wind", "height", "vorticity", "divergence"),
+    "shallow_water": (
+        "u_component_of_wind", "v_component_of_wind", "height", "vorticity", "divergence", "depth", "potential_vorticity",
+    ),
 }  # fmt: skip
 # Written unless --variables says otherwise; moisture is added where the initial state has some.
 DEFAULT_VARIABLES = {
@@ -234,8 +236,7 @@ class Rollout:
     @property
     def written(self) -> tuple[str, ...]:
         """The variables of the file, as far as the settings tell."""
-        moist = ("specific_humidity",) if self.is_file else ()
-        return self.variables or DEFAULT_VARIABLES[self.kind] + moist
+        return self.variables or DEFAULT_VARIABLES[self.kind] + (TRACERS if self.is_file else ())
 
     @property
     def wavenumber(self) -> int:

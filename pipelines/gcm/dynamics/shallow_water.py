@@ -40,7 +40,8 @@ class ShallowWaterState:
 class ShallowWater:
     """The equations on a plan; made by `shallow_water`. A pytree whose leaves are tables.
 
-    eigenvalues, keep and orography_tendency are [*modal, 1], as in PrimitiveEquations.
+    eigenvalues, keep and orography_tendency are [*modal, 1], as in PrimitiveEquations; mean_bottom is the global mean
+    height of the bottom, which no tendency feels.
     """
 
     plan: Plan
@@ -48,6 +49,7 @@ class ShallowWater:
     keep: Array
     orography_tendency: Array
     reference_potential: float
+    mean_bottom: float
     constants: Constants = field(metadata={"static": True})
 
     def _over(self, table: Array, like: Array) -> Array:
@@ -108,5 +110,6 @@ def shallow_water(
         keep=jnp.asarray(keep, plan.dtype),
         orography_tendency=jnp.asarray(-constants.gravity * eigenvalues * height, plan.dtype),
         reference_potential=float(reference_potential),
+        mean_bottom=float(np.asarray(height)[(plan.total_wavenumber == 0) & plan.mask].sum() / np.sqrt(4 * np.pi)),
         constants=constants,
     )
