@@ -46,10 +46,13 @@ def arithmetic(precision: str, device: Any, progress: Progress) -> Iterator[None
         progress.warn(
             "--precision TF32 keeps 10 bits of each factor: errors near 1e-3 in every transform; for speed tests only"
         )
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", precision == "float64")
+    # set for all threads, as a `with jax.default_device` would not
+    wanted = {"jax_enable_x64": precision == "float64", "jax_default_device": device}
+    before = {name: getattr(jax.config, name) for name in wanted}
     try:
-        with jax.default_device(device):
-            yield
+        for name, value in wanted.items():
+            jax.config.update(name, value)
+        yield
     finally:
-        jax.config.update("jax_enable_x64", before)
+        for name, value in before.items():
+            jax.config.update(name, value)

@@ -12,7 +12,7 @@ from typing import Any
 from .output import ATTRIBUTES
 from .settings import Rollout
 
-_BASE_BYTES = 0.55e9  # interpreter, libraries and compiler, measured with jax 0.10 on x86-64
+_BASE_BYTES = 0.5e9  # interpreter, libraries and compiler, measured with jax 0.10 on x86-64
 # States alive at once: the old one, stages' tendencies and the right-hand side.
 _STATES = {"imex_rk_sil3": 9, "semi_implicit_leapfrog": 6}
 _OTHER_STATES = 7

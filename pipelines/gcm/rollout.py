@@ -151,6 +151,7 @@ class _Loop:
             self.output.create()
             self._warn_of_space()
             carry = self.integration.initial()
+            self._compile(carry)
             self._frame(carry, task)
             return carry
         tensors, header = kept
@@ -160,15 +161,19 @@ class _Loop:
         done = (header["frames"] - 1) * self.settings.interval_hours / 24
         task.advance(done)
         self.progress.note(f"continuing {self.run.path} at day {done:g}")
-        return self.integration.restore(tensors)
+        carry = self.integration.restore(tensors)
+        self._compile(carry)
+        return carry
+
+    def _compile(self, carry: Any) -> None:
+        self.integration.compile(carry)
+        self.seconds["compile"] = self.integration.compiling
 
     def _advance(self, carry: Any, task: Task) -> Any:
         """One chunk of steps, and the frame if it ends an interval."""
-        clock, compiled = time.monotonic(), self.integration.compiling
+        clock = time.monotonic()
         carry = self.integration.advance(carry, self.chunk)
-        compiling = self.integration.compiling - compiled
-        spent = time.monotonic() - clock - compiling
-        self.seconds["compile"] += compiling
+        spent = time.monotonic() - clock
         self.seconds["integration"] += spent
         self.steps += self.chunk
         days = self.chunk * self.settings.step_seconds / 86400
@@ -317,10 +322,11 @@ def smaller_step(settings: Rollout) -> float:
 
 
 def _output_path(run: Run, settings: Rollout) -> Path:
-    """The file of frames; where the run said it is, if it has begun already."""
-    chosen = settings.to if settings.to is not None else run.path / "rollout.nc"
-    recorded = Path(run.status().get("output", chosen))
-    return recorded if recorded.exists() and not chosen.exists() else chosen
+    """The file of frames: in the run folder, or --to, which a run resumed from another folder still finds."""
+    if settings.to is None:
+        return run.path / "rollout.nc"
+    recorded = Path(run.status().get("output", settings.to))
+    return recorded if recorded.exists() and not settings.to.exists() else settings.to
 
 
 def _layout(run: Run, settings: Rollout, integration: Integration) -> Layout:

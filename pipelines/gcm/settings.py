@@ -48,9 +48,9 @@ PRESSURE_LEVELS = ("50", "100", "150", "200", "250", "300", "400", "500", "600",
 
 START, MODEL, ENSEMBLE, OUTPUT, RUN = "Initial state", "Model", "Ensemble", "Output", "Run"
 _FILE_ENDINGS = (".nc", ".nc4", ".netcdf", ".zarr", ".h5", ".hdf5", ".cdf", ".grib", ".grib2", ".grb")
-# Minutes x wavenumber: 20 min at T42, 10 at T85. The explicit part of imex_rk_sil3 carries |omega dt| <= sqrt(3), and
-# a wind of 150 m s-1 over Earth's radius of 6.37e6 m turns wavenumber 42 by 1.2 in 20 min.
-_STEP_WAVENUMBERS = 42 * 20.4
+# Minutes x wavenumber: 30 min at T42, 15 at T85. The explicit part of imex_rk_sil3 carries |omega dt| <= sqrt(3), and
+# a wind of 140 m s-1 over Earth's radius of 6.37e6 m turns wavenumber 42 by 1.66 in 30 min.
+_STEP_WAVENUMBERS = 42 * 30.4
 _LONGEST_STEP = 30.0  # [min]
 _LONG_RUN = 40.0  # [days], from which on one frame a day is written unless more are asked for
 
@@ -93,7 +93,7 @@ class Rollout:
 
     truncation: str = setting("T42", "T21 to T425 (quadratic grids) or TL31 to TL1279 (linear grids)", panel=MODEL)
     levels: int = setting(24, "sigma layers of equal thickness", panel=MODEL)
-    step_minutes: str = setting("auto", "time step [min]; auto: from truncation, 20 at T42", panel=MODEL)
+    step_minutes: str = setting("auto", "time step [min]; auto: from truncation, 30 at T42", panel=MODEL)
     scheme: Scheme = setting("imex_rk_sil3", "time integration", panel=MODEL)
     forcing: Literal["auto", "none", "held_suarez"] = setting(
         "auto", "auto: held_suarez for --initial held_suarez, else none", panel=MODEL

@@ -69,7 +69,7 @@ def whole(tmp_path_factory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("frames", [1, 20])
+@pytest.mark.parametrize("frames", [pytest.param(1, marks=pytest.mark.slow), 20])
 def test_kill_9_keeps_every_frame_and_resumes_to_the_same_bits(tmp_path, whole, frames):
     process = start(tmp_path, "--out", "run")
     wait_for_frames(tmp_path / "run/rollout.nc", frames, process)
@@ -96,11 +96,17 @@ def test_sigterm_finishes_the_step_and_leaves_a_checkpoint(tmp_path, whole):
     assert_same(whole, tmp_path / "run")
 
 
-def test_time_is_up_then_extended(tmp_path, whole):
-    """--max-minutes stops, --days of a finished run extends it: the frames are those of one long run."""
+def test_time_is_up_then_resumed(tmp_path, whole):
     code, out, err = finish(start(tmp_path, "--out", "run", "--max-minutes", "0.001", "--json"))
     assert code == 0 and json.loads(out)["status"]["state"] == "stopped" and "--resume run" in err, err
-    shutil.rmtree(tmp_path / "run")
+    code, _, err = resume(tmp_path, "run", "--max-minutes", "5")
+    assert code == 0, err
+    assert_same(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_extended(tmp_path, whole):
+    """The frames are those of one long run."""
     code, _, err = finish(start(tmp_path, "--out", "run", "--days", "1"))
     assert code == 0, err
     code, _, err = resume(tmp_path, "run", "--days", "2")

@@ -12,14 +12,14 @@ from sciml.pipelines.settings import dump, resolve
 def test_the_defaults_are_the_jablonowski_williamson_wave():
     s = Rollout()
     assert (s.days, s.initial, s.truncation, s.levels) == (10.0, "baroclinic_wave", "T42", 24)
-    assert s.step_seconds == 1200 and s.interval_hours == 6 and s.intervals == 40
+    assert s.step_seconds == 1800 and s.interval_hours == 6 and s.intervals == 40
     assert s.report_frames == (4, 20, 32, 40)  # days 1, 5, 8, 10
     assert s.kind == "primitive" and not s.forced and not s.is_file
 
 
 @pytest.mark.parametrize(
     ("truncation", "seconds"),
-    [("T21", 1800), ("T42", 1200), ("T85", 600), ("T170", 300), ("TL63", 800), ("TL255", 200)],
+    [("T21", 1800), ("T42", 1800), ("T85", 900), ("T170", 450), ("TL63", 1200), ("TL255", 300)],
 )
 def test_the_automatic_step_shrinks_with_the_truncation(truncation, seconds):
     assert Rollout(truncation=truncation).step_seconds == seconds

@@ -155,3 +155,31 @@ def test_campus_thermometer(real_data):
 def test_wind_farms(real_data):
     ds = read_observations(real_data / "kd" / "gefcom2012_wind" / "obs.csv")
     assert ds["wp"].shape == (18757, 7) and ds["station"].values.tolist() == list("1234567")
+
+
+@pytest.mark.parametrize("needed", [None, ["t2m"], ["2m_temperature"]])
+def test_a_text_cell_among_numbers_is_named(write, needed):
+    """One mistyped cell must not make a whole column disappear."""
+    text = "time,t2m,power\n2020-01-01,1,2\n2020-01-02,1O,3\n2020-01-03,3,4\n"
+    with pytest.raises(DataError, match="column 't2m' is not numeric .line 3: '1O'."):
+        read_observations(write("obs.csv", text), needed=needed)
+
+
+def test_a_text_cell_in_a_column_that_is_not_needed(write):
+    text = "time,t2m,flag\n2020-01-01,1,0\n2020-01-02,2,M\n2020-01-03,3,0\n"
+    ds = read_observations(write("obs.csv", text), needed=["t2m"])
+    assert list(ds.data_vars) == ["2m_temperature"] and any("flag" in note for note in ds.attrs["sciml_notes"])
+    with pytest.raises(DataError, match="'flag' .*line 3: 'M'") as caught:
+        read_observations(write("obs.csv", text))
+    assert "--target" in caught.value.hint
+
+
+def test_words_are_no_observations(write):
+    text = "time,t2m,remark\n2020-01-01,1,calm\n2020-01-02,2,\n2020-01-03,3,2 gusts\n"
+    assert list(read_observations(write("obs.csv", text)).data_vars) == ["2m_temperature"]
+
+
+def test_a_text_cell_of_one_station_among_several_columns(write):
+    text = "time,wp1,wp2,wp3\n2020-01-01,1,2,3\n2020-01-02,1,x2,3\n2020-01-03,1,2,3\n"
+    with pytest.raises(DataError, match="column 'wp2' is not numeric .line 3: 'x2'."):
+        read_observations(write("obs.csv", text), stations=["1", "2", "3"])
