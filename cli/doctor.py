@@ -40,6 +40,17 @@ import jax, jax.numpy as jnp
 assert float(jax.jit(jax.grad(lambda x: x * x))(3.0)) == 6.0, "the gradient of a square is wrong"
 found = {"version": jax.__version__, "devices": [str(device) for device in jax.devices()]}
 """,
+    "gcm": """
+import numpy as np
+from sciml.pipelines.gcm.integration import prepare
+from sciml.pipelines.gcm.settings import Rollout
+from sciml.pipelines.progress import Progress
+one = prepare(Rollout(initial="williamson2", truncation="T21"), Progress(), "cpu")
+before = one.fields(one.initial())["height"]
+change = abs(one.fields(one.advance(one.initial(), 48))["height"] - before).max() / before.max()
+assert change < 1e-4, f"a steady flow changed by {change:.1e} in a day"
+found = {"steady flow": f"changes by {change:.0e} in a day"}
+""",
     "timm": """
 from sciml.pipelines.timm_import import import_timm, repaired
 timm = import_timm()
@@ -69,7 +80,7 @@ with tempfile.TemporaryDirectory() as folder:
 found = {"safetensors": "writes and reads back"}
 """,
 }
-_IMPORT_HEAVY = ("torch", "jax", "timm")
+_IMPORT_HEAVY = ("torch", "jax", "gcm", "timm")
 _HINTS = {
     "torch": "install again: pip install 'torch>=2.11,<2.14' 'torchvision>=0.26,<0.29'",
     "timm": "torch and torchvision must belong together: pip install 'torch>=2.11,<2.14' 'torchvision>=0.26,<0.29'",

@@ -33,7 +33,7 @@ def _rollout(settings: gcm.Rollout, given: dict[str, Any], invocation: Invocatio
 def _print_results(console: Any, results: dict[str, Any]) -> None:
     from sciml.pipelines.gcm.report import result_rows
 
-    title = f"{results['title']}, {results['days']:g} days"
+    title = f"{results['title']}, {results['days']:g} day{'' if results['days'] == 1 else 's'}"
     console.table(("", ""), result_rows(results), title=title)
 
 

@@ -1,8 +1,9 @@
 """From modal states to physical fields in SI units on longitudes and latitudes, on sigma layers or pressure levels.
 
-Everything that is needed comes out of one synthesis; levels are interpolated before the copy to the host. On the way
-to pressure levels temperature and geopotential go on linearly below the ground and above the top layer, all else stays
-constant there. Axes: [*nodal] grid axes, e optional member, k level.
+Everything that is needed comes out of one synthesis; levels are interpolated before the copy to the host, linearly in
+pressure. Above the top layer the air is isothermal, below the lowest one it warms with the standard lapse rate, and the
+geopotential goes with it hydrostatically; all else stays constant there. Linear continuation of temperature, as in
+NeuralGCM's decoder, gives 100 to 450 K at 850 hPa under Tibet. Axes: [*nodal] grid axes, e optional member, k level.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ from sciml.pipelines.gcm.dynamics.state import SPECIFIC_HUMIDITY, State
 from sciml.pipelines.gcm.scales import ATMOSPHERIC, EARTH
 from sciml.pipelines.gcm.setups.vertical_regrid import sigma_to_pressure
 
-_LINEAR = ("temperature", "geopotential")
 STANDARD_LAPSE_RATE = 0.0065  # K m-1, of the standard atmosphere, below the lowest layer
 
 
@@ -85,6 +85,19 @@ def grid_fields(equation: PrimitiveEquations, state: State) -> dict[str, Array]:
     }
 
 
+def _beyond(name: str, found: dict[str, Array], sigma: np.ndarray, pressures: np.ndarray) -> Array | float:
+    """What temperature and geopotential gain at `pressures` [n] Pa outside the layers, 0 within [..., n]."""
+    if name not in ("temperature", "geopotential"):
+        return 0.0
+    t, surface = found["temperature"], found["surface_pressure"]
+    ratio = pressures.astype(t.dtype) / surface
+    warming = jnp.maximum(ratio / sigma[-1], 1.0) ** (EARTH.gas_constant * STANDARD_LAPSE_RATE / EARTH.gravity) - 1.0
+    if name == "temperature":
+        return t[..., -1:] * warming
+    below = -EARTH.gravity / STANDARD_LAPSE_RATE * t[..., -1:] * warming
+    return below - EARTH.gas_constant * t[..., :1] * jnp.log(jnp.minimum(ratio / sigma[0], 1.0))
+
+
 @partial(jax.jit, static_argnames=("names", "pressures"))
 def _atmosphere(
     equation: PrimitiveEquations, state: State, names: tuple[str, ...], pressures: tuple[float, ...] | None
@@ -96,7 +109,7 @@ def _atmosphere(
         x = found[name]
         if pressures is not None and x.shape[-1] > 1:
             wanted = 100.0 * np.asarray(pressures)
-            x = sigma_to_pressure(x, sigma, surface, wanted, "linear" if name in _LINEAR else "constant")
+            x = sigma_to_pressure(x, sigma, surface, wanted, "constant") + _beyond(name, found, sigma, wanted)
         result[name] = layout.to_standard(equation.plan, x)
     return result
 

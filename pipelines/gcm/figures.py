@@ -142,8 +142,11 @@ def _levels(values: np.ndarray, centred: bool) -> np.ndarray:
     if not np.isfinite([low, high]).all():
         return np.linspace(0.0, 1.0, 3)
     if centred:
+        # between the two contours next to zero lies what is undisturbed; one at zero would trace its noise
         high = max(abs(low), abs(high), 1e-30)
-        low = -high
+        step = np.diff(MaxNLocator(nbins=10, steps=[1, 2, 2.5, 5, 10]).tick_values(-high, high))[0]
+        half = (np.arange(np.ceil(high / step)) + 0.5) * step
+        return np.concatenate([-half[::-1], half])
     scale = max(abs(low), abs(high), 1e-30)
     if high - low < 1e-6 * scale:  # constant to round-off: contours of noise would look like a signal
         low, high = low - 1e-3 * scale, high + 1e-3 * scale
@@ -165,8 +168,8 @@ def spectra(found: Sequence[tuple[str, np.ndarray]]) -> Figure:
         axis.loglog(wavenumber, shown, color=colour, lw=1.8, label=label)
         top = max(top, np.nanmax(shown, initial=0.0))
     last = len(found[-1][1]) - 1
-    _guide(axis, found[-1][1], -3, "k$^{-3}$", last)
-    _guide(axis, found[-1][1], -5 / 3, "k$^{-5/3}$", last)
+    guides = [_guide(axis, found[-1][1], -3, "k$^{-3}$", last), _guide(axis, found[-1][1], -5 / 3, "k$^{-5/3}$", last)]
+    top = max(top, *guides)
     axis.set_xlim(1, last * 1.1)
     axis.set_ylim(max(top, 1e-30) * 1e-9, max(top, 1e-30) * 3)
     axis.set_xlabel("total wavenumber")
@@ -176,19 +179,20 @@ def spectra(found: Sequence[tuple[str, np.ndarray]]) -> Figure:
     return figure
 
 
-def _guide(axis: Axes, values: np.ndarray, slope: float, label: str, last: int) -> None:
-    """A straight line of the slope, above the spectrum's middle."""
+def _guide(axis: Axes, values: np.ndarray, slope: float, label: str, last: int) -> float:
+    """A straight line of the slope, above the spectrum's middle; returns its upper end."""
     first = min(max(4, last // 6), last)
     place = slice(first, max(last // 2, first + 1))
     reference = float(np.nanmax(values[place] * np.arange(first, first + len(values[place])) ** -slope, initial=0.0))
     if reference <= 0:
-        return
+        return 0.0
     wavenumber = np.array([first, max(last * 0.8, first + 1)])
     line = 3.0 * reference * wavenumber**slope
     axis.loglog(wavenumber, line, "--", color="#666666", lw=1)
     axis.annotate(
         label, (wavenumber[-1], line[-1]), (3, 2), textcoords="offset points", fontsize=9, color="#444444", ha="left"
     )
+    return float(line[0])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

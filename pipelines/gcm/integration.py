@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from sciml.kernels.sphere import layout as sphere_layout
 from sciml.kernels.sphere.plan import Plan, make_plan
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
+from sciml.pipelines.readers.files import require_file
 
 from . import diagnostics, watch
 from .core import Core, make_core
@@ -165,6 +167,9 @@ def prepare(settings: Rollout, progress: Progress, platform: str) -> Integration
 
     Raises SettingsError for an unknown truncation, DataError for an analysis that does not hold what is needed.
     """
+    for path in (settings.initial if settings.is_file else None, settings.surface):
+        if path is not None:
+            require_file(Path(path))
     plan = _plan(settings, platform)
     about = f"{settings.truncation} ({plan.truncation.nlon} x {plan.truncation.nlat})"
     if settings.shallow_water:
@@ -200,7 +205,15 @@ def _atmosphere_of(settings: Rollout, plan: Plan, levels: SigmaLevels, progress:
         return case(settings.initial, Where.of(plan, levels), settings.seed)
     from .setups.analysis import read_analysis
 
-    return read_analysis(settings, plan, levels, progress)
+    return read_analysis(
+        settings.initial,
+        plan,
+        levels,
+        surface=settings.surface,
+        start=settings.start,
+        method=settings.regrid,
+        progress=progress,
+    )
 
 
 def _atmosphere(plan: Plan, levels: SigmaLevels, initial: Atmosphere) -> tuple[Any, Any, str]:
@@ -225,7 +238,7 @@ def _filters(settings: Rollout, plan: Plan, dt: float) -> tuple[Any, ...]:
     if settings.diffusion_hours is not None:
         span = ATMOSPHERIC.nondim(settings.diffusion_hours, "hour")
         found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_order))
-    if settings.fix_mass:
+    if settings.fixes_mass:
         found.append(fix_global_mean(plan, "potential" if settings.shallow_water else "log_surface_pressure"))
     return tuple(found)
 

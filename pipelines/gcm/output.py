@@ -212,6 +212,10 @@ class NetCDFOutput:
             self.close()
         return ""
 
+    def packed(self) -> bool:
+        """Whether `finish` has been here."""
+        return self.path.is_file() and _is_hdf5(self.path)
+
     def close(self) -> None:
         """Leave the file as it is."""
         self._file.close()

@@ -64,8 +64,14 @@ def dinosaur(core: Core, tracers: Any = (), transform: str = "real") -> Peer:
 
     tracers: names of the tracers, which decide on the terms of moisture. transform: real or fast.
     """
-    from dinosaur import coordinate_systems, primitive_equations, scales
-    from dinosaur import sigma_coordinates, spherical_harmonic, time_integration
+    from dinosaur import (
+        coordinate_systems,
+        primitive_equations,
+        scales,
+        sigma_coordinates,
+        spherical_harmonic,
+        time_integration,
+    )
 
     name, rows = CLASSES[transform]
     equation, t = core.equation, core.plan.truncation

@@ -27,7 +27,8 @@ def draw_all(results: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -
         frames = [frame for frame in results["report_frames"] if frame < ds.sizes["prediction_timedelta"]]
         one = ds.isel(number=0) if "number" in ds.dims else ds
         if results["kind"] == "shallow_water":
-            made["maps"] = _shallow_maps(one, frames)
+            # the jet of Galewsky et al. lies in the north, and nothing happens elsewhere
+            made["maps"] = _shallow_maps(one, frames, 0.0 if results["case"] == "galewsky" else -90.0)
         elif results["case"] in ("baroclinic_wave", "steady_state"):
             made["wave"] = _maps(one, frames, south=30.0)
             made["globe"] = _maps(one, frames[-1:])
@@ -117,7 +118,7 @@ def _pressure_levels(values: np.ndarray) -> tuple[float, ...]:
     return tuple(np.round((np.arange(first, max(last, first + 2) + 1) - 0.5) * step, 6))
 
 
-def _shallow_maps(ds: xr.Dataset, frames: Sequence[int]) -> Figure | None:
+def _shallow_maps(ds: xr.Dataset, frames: Sequence[int], south: float) -> Figure | None:
     rows = []
     for frame in frames:
         row = []
@@ -129,7 +130,7 @@ def _shallow_maps(ds: xr.Dataset, frames: Sequence[int]) -> Figure | None:
         rows.append(row)
     if not rows or not rows[0]:
         return None
-    return figures.maps(rows, ds["longitude"].values, ds["latitude"].values)
+    return figures.maps(rows, ds["longitude"].values, ds["latitude"].values, south)
 
 
 def _spread(ds: xr.Dataset, frames: Sequence[int]) -> Figure | None:
@@ -190,7 +191,7 @@ def _series(metrics: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) ->
         return np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
 
     panels = [
-        (f"{name}: change relative to the start", {name: column(key) / column(key)[0] - 1})
+        (f"{name}, relative change", {name: column(key) / column(key)[0] - 1})
         for name, key in results["conserved"].items()
         if name in results["drift"]
     ]

@@ -19,6 +19,7 @@ from sciml.pipelines.errors import DataError
 from sciml.pipelines.run import Run, find_runs
 
 DPI = 150
+_SYMMETRIC = " Even wavenumbers are almost empty until the wave has grown, because the initial jets are symmetric about the equator."
 CAPTIONS = {
     "wave": "Northern hemisphere, where the perturbation of the jet grows into the wave of Jablonowski and Williamson "
     "(2006, figures 5 and 6). The scale of each map follows its own range.",
@@ -142,7 +143,9 @@ def _page(run: Run, results: Mapping[str, Any], pictures: Mapping[str, bytes]) -
 
 def _picture(data: bytes, name: str, results: Mapping[str, Any]) -> str:
     coded = base64.b64encode(data).decode()
-    caption = results.get("captions", {}).get(name) or CAPTIONS[name]
+    caption = CAPTIONS[name]
+    if name == "spectra" and results["case"] in ("baroclinic_wave", "steady_state"):
+        caption += _SYMMETRIC
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure><img src="data:image/png;base64,{coded}" alt="{escape(_TITLES[name])}">{below}</figure>\n'
 

@@ -47,7 +47,8 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
         run = Run.resume(settings.resume)
         settings = _resumed(run, settings, given or {})
     else:
-        settings = replace(settings, every_hours=settings.interval_hours)
+        # a longer --days on resume must not change what the length of the run decided
+        settings = replace(settings, every_hours=settings.interval_hours, fix_mass=settings.fixes_mass)
         _refuse_existing(settings)
     device = choose_device(settings.device, progress)
     with arithmetic(settings.precision, device, progress):
@@ -127,47 +128,40 @@ class _Loop:
         self.run.set_status("running", output=str(self.path.absolute()))
         write_atomic(self.run.path / "settings.toml", dump(settings, leave_out=("out", "resume")).encode())
         deadline = self.began + 60 * settings.max_minutes if settings.max_minutes else float("inf")
-        with (
-            StopRequests() as stop,
-            self.progress.task("rollout", settings.days, "days") as task,
-        ):
-            carry = self._start(task)
-            while self.output.frames <= settings.intervals:
-                carry = self._advance(carry, task)
-                if self.output.frames > settings.intervals:
-                    break
-                self._stop_if_asked(stop, deadline)
-                if time.monotonic() > deadline:
-                    return
-        self._finish(carry)
+        with StopRequests() as stop:
+            carry = self._start()
+            with self.progress.task("rollout", settings.days - self._day(), "days") as task:
+                if carry is not None and self.output.frames == 0:
+                    self._frame(carry, task)
+                while carry is not None and self.output.frames <= settings.intervals:
+                    carry = self._advance(carry, task)
+                    if self.output.frames <= settings.intervals and self._stopped(stop, deadline):
+                        return
+        self._finish(packed=carry is None)
 
     # --- parts
 
-    def _start(self, task: Task) -> Any:
-        """The state to go on from: of the last checkpoint, else the initial one, written as frame 0."""
+    def _start(self) -> Any:
+        """The state to go on from, of the last checkpoint or the initial one; None if all frames are written and packed."""
         kept = self.run.load("last")
         if kept is None:
             self.run.keep_metrics(lambda row: False)
             self.output.create()
             self._warn_of_space()
             carry = self.integration.initial()
-            self._compile(carry)
-            self._frame(carry, task)
-            return carry
-        tensors, header = kept
-        self.output.reopen(header["frames"])
-        self.run.keep_metrics(lambda row: row.get("frame", -1) < header["frames"])
-        self.steps, self.spectra, self.before = header["steps"], header["spectra"], header["seconds"]
-        done = (header["frames"] - 1) * self.settings.interval_hours / 24
-        task.advance(done)
-        self.progress.note(f"continuing {self.run.path} at day {done:g}")
-        carry = self.integration.restore(tensors)
-        self._compile(carry)
-        return carry
-
-    def _compile(self, carry: Any) -> None:
+        else:
+            tensors, header = kept
+            self.steps, self.spectra, self.before = header["steps"], header["spectra"], header["seconds"]
+            if header["frames"] > self.settings.intervals and self.output.packed():
+                self.progress.note(f"{self.run.path} has all its frames")
+                return None
+            self.output.reopen(header["frames"])
+            self.run.keep_metrics(lambda row: row.get("frame", -1) < header["frames"])
+            self.progress.note(f"continuing {self.run.path} at day {self._day():g}")
+            carry = self.integration.restore(tensors)
         self.integration.compile(carry)
         self.seconds["compile"] = self.integration.compiling
+        return carry
 
     def _advance(self, carry: Any, task: Task) -> Any:
         """One chunk of steps, and the frame if it ends an interval."""
@@ -206,20 +200,20 @@ class _Loop:
         header = {"frames": self.output.frames, "steps": self.steps, "spectra": self.spectra, "seconds": spent}
         self.run.save("last", self.integration.tensors(carry), header)
 
-    def _stop_if_asked(self, stop: StopRequests, deadline: float) -> None:
-        day = self._day()
-        again = f"continue with sciml gcm rollout --resume {self.run.path}"
-        if stop.signum is not None:
-            self.run.set_status("stopped", reason="signal", day=day)
-            self.output.close()
-            stop.check(f"stopped at day {day:g}; {self.output.frames} frames and a checkpoint are kept", hint=again)
-        if time.monotonic() > deadline:
-            self.run.set_status("stopped", reason="max_minutes", day=day)
-            self.output.close()
-            self.progress.warn(f"stopped at day {day:g} after --max-minutes {self.settings.max_minutes:g}; {again}")
+    def _stopped(self, stop: StopRequests, deadline: float) -> bool:
+        """Whether --max-minutes is over; Stopped if a signal has come. Either leaves the checkpoint just written."""
+        reason = "signal" if stop.signum is not None else "max_minutes" if time.monotonic() > deadline else ""
+        if not reason:
+            return False
+        day, again = self._day(), f"continue with sciml gcm rollout --resume {self.run.path}"
+        self.run.set_status("stopped", reason=reason, day=day)
+        self.output.close()
+        stop.check(f"stopped at day {day:g}; {self.output.frames} frames and a checkpoint are kept", hint=again)
+        self.progress.warn(f"stopped at day {day:g} after --max-minutes {self.settings.max_minutes:g}; {again}")
+        return True
 
     def _day(self) -> float:
-        hours = (self.output.frames - 1) * self.settings.interval_hours
+        hours = max(self.output.frames - 1, 0) * self.settings.interval_hours
         return hours / 24 + self.steps * self.settings.step_seconds / 86400
 
     def _lost(self) -> None:
@@ -256,8 +250,8 @@ class _Loop:
                 f"{self.path.absolute().parent}: write fewer --variables or --output-levels, or longer --every-hours"
             )
 
-    def _finish(self, carry: Any) -> None:
-        warning = self.output.finish()
+    def _finish(self, *, packed: bool) -> None:
+        warning = "" if packed else self.output.finish()
         if warning:
             self.progress.warn(warning)
         self.seconds["total"] = time.monotonic() - self.began
@@ -267,7 +261,7 @@ class _Loop:
             from .report import write_report
 
             write_report(self.run, results)
-        self.run.set_status("finished", day=self.settings.days)
+        self.run.set_status("finished", day=self.settings.days, reason=None)
 
     def _results(self) -> dict[str, Any]:
         settings, rows = self.settings, self.run.read_metrics()

@@ -52,6 +52,7 @@ _FILE_ENDINGS = (".nc", ".nc4", ".netcdf", ".zarr", ".h5", ".hdf5", ".cdf", ".gr
 # a wind of 140 m s-1 over Earth's radius of 6.37e6 m turns wavenumber 42 by 1.66 in 30 min.
 _STEP_WAVENUMBERS = 42 * 30.4
 _LONGEST_STEP = 30.0  # [min]
+_DRIFTING_RUN = 15.0  # [days], from which on the mean pressure's drift in float32 matters
 _LONG_RUN = 40.0  # [days], from which on one frame a day is written unless more are asked for
 
 
@@ -87,6 +88,9 @@ class Rollout:
     surface: Path | None = setting(
         None, "file with surface geopotential (and land-sea mask), for an analysis without", panel=START
     )
+    regrid: Literal["conservative", "bilinear"] = setting(
+        "conservative", "horizontal interpolation of an analysis: cell means, or between points", panel=START
+    )
     start: str | None = setting(
         None, "date and time of the first frame; default: 2000-01-01, or the analysis' own", panel=START
     )
@@ -107,7 +111,9 @@ class Rollout:
         None, "e-folding time of the shortest wave under horizontal diffusion [h]; default: none", panel=MODEL
     )
     diffusion_order: int = setting(2, "power of the Laplacian in the diffusion: 2 is del^4", panel=MODEL)
-    fix_mass: bool = setting(False, "keep the global mean of log surface pressure, for long runs", panel=MODEL)
+    fix_mass: bool | None = setting(
+        None, "keep the global mean of log surface pressure; default: in runs over 15 days", panel=MODEL
+    )
     digital_filter_hours: float = setting(
         0.0, "span of a digital filter that takes fast waves out of the initial state [h]; 0: none", panel=MODEL
     )
@@ -222,6 +228,11 @@ class Rollout:
     def shallow_water(self) -> bool:
         """Whether --initial is a case of the shallow-water equations."""
         return self.initial in SHALLOW_WATER
+
+    @property
+    def fixes_mass(self) -> bool:
+        """Whether the mass is kept after every step."""
+        return self.days > _DRIFTING_RUN if self.fix_mass is None else self.fix_mass
 
     @property
     def kind(self) -> str:

@@ -122,6 +122,10 @@ class ZarrOutput:
         """Nothing is left to do."""
         return ""
 
+    def packed(self) -> bool:
+        """Whether there is nothing to pack: always."""
+        return self.path.is_dir()
+
     def close(self) -> None:
         """Nothing is open between frames."""
 

@@ -97,7 +97,10 @@ def test_json_is_one_object(run_here, tmp_path):
     assert found["frames"] == 2 and found["report"] is None and found["simulated_years_per_day"] > 0
     assert abs(found["drift"]["mass"]) < 1e-4 and found["case"] == "baroclinic_wave"
     with xr.open_dataset("run/rollout.nc") as ds:
-        assert set(ds.data_vars) == {"temperature", "surface_pressure", "geopotential_at_surface"} and ds.sizes["sigma"] == 5
+        assert (
+            set(ds.data_vars) == {"temperature", "surface_pressure", "geopotential_at_surface"}
+            and ds.sizes["sigma"] == 5
+        )
 
 
 def test_zarr(run_here):

@@ -115,12 +115,14 @@ def test_a_finished_run_is_extended(tmp_path, whole):
         xr.testing.assert_equal(a.load(), b.load())
     code, _, err = resume(tmp_path, "run", "--days", "1")
     assert code == 2 and "only be extended" in err
-    before = (tmp_path / "run/rollout.nc").read_bytes()
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "run")
     code, _, err = resume(tmp_path, "run")
-    assert code == 0, err
-    with xr.open_dataset(tmp_path / "run/rollout.nc") as a, xr.open_dataset(whole / "rollout.nc") as b:
-        xr.testing.assert_equal(a.load(), b.load())
-    assert len((tmp_path / "run/rollout.nc").read_bytes()) == len(before)
+    assert code == 0 and "has all its frames" in err, err
+    assert (tmp_path / "run/rollout.nc").read_bytes() == (whole / "rollout.nc").read_bytes()
+    assert_same(whole, tmp_path / "run")
 
 
 def test_a_full_disk_keeps_the_frames_and_says_where(tmp_path, whole):

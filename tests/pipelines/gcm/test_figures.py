@@ -49,6 +49,7 @@ def test_noise_of_round_off_is_no_signal():
 def test_centred_levels_are_symmetric():
     levels = figures._levels(np.array([[-1.0, 3.0]]), True)
     np.testing.assert_allclose(levels, -levels[::-1], atol=1e-12)
+    assert abs(levels).min() > 0 and levels[-1] >= 3 - np.diff(levels)[0]
 
 
 def test_spectra_are_logarithmic_with_two_guides():

@@ -74,7 +74,12 @@ def test_facts_agree_with_the_fields():
     carry = one.initial()
     facts, found = one.diagnose(carry), one.fields(carry)
     assert facts["mean_surface_pressure"] == pytest.approx(1e5, rel=1e-5)
-    assert facts["temperature_min"] < found["temperature"].min() < found["temperature"].max() < facts["temperature_max"] + 9
+    assert (
+        facts["temperature_min"]
+        < found["temperature"].min()
+        < found["temperature"].max()
+        < facts["temperature_max"] + 9
+    )
     assert set(one.conserved.values()) <= set(facts)
     # rotational and divergent kinetic energy, per mass of air
     total = facts["kinetic_energy"] / (1e5 / 9.80616)

@@ -34,7 +34,9 @@ def test_the_estimate_is_near_the_measured_peak(tmp_path, changes):
     settings = Rollout(days=0.125, every_hours=1, **changes)
     options = [word for name, value in changes.items() for word in (f"--{name}", str(value))]
     line = ["gcm", "rollout", "--days", "0.125", "--every-hours", "1", "--no-report", "--device", "cpu", *options]
-    done = subprocess.run([sys.executable, "-c", MEASURE, *line], cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *line], cwd=tmp_path, capture_output=True, text=True, timeout=280
+    )
     code, peak = map(float, done.stdout.splitlines()[-1].split())
     assert code == 0, done.stderr
     assert 0.6 < estimate(settings)["memory_GB"] * 1e9 / peak < 1.7

@@ -47,7 +47,8 @@ def a_run(folder, *, case="baroclinic_wave", kind="primitive", variables=PRIMITI
         "precision": "float32", "device": "cpu", "members": members, "seed": 0, "forced": forced, "start": "2000-01-01T00",
         "variables": list(layout.variables), "report_frames": [1, 2, 3, 4], "output": str(output.path),
         "seconds": {"total": 3.0, "compile": 1.0, "integration": 2.0}, "simulated_years_per_day": 120.0,
-        "drift": {"mass": 4e-9, "energy": -4e-5}, "conserved": {"mass": "mass", "energy": "energy"}, "last": run.read_metrics()[-1], "extremes": {"max_wind": 34.0},
+        "drift": {"mass": 4e-9, "energy": -4e-5},
+        "conserved": {"mass": "mass", "energy": "energy"}, "last": run.read_metrics()[-1], "extremes": {"max_wind": 34.0},
         "spectra": [{"day": 4.0, "kinetic_energy": list(np.exp(-np.arange(22.0)))}],
     }  # fmt: skip
     run.write_json("results.json", results)

@@ -78,7 +78,9 @@ def test_a_blow_up_names_step_level_and_what_to_do(monkeypatch):
         return carry
 
     monkeypatch.setattr(Integration, "advance", exploding)
-    with pytest.raises(NumericalError, match=r"at step 7 \(day 0\.1458, 2000-01-01T03:30\): wind of \d+ m s-1 at level") as caught:
+    with pytest.raises(
+        NumericalError, match=r"at step 7 \(day 0\.1458, 2000-01-01T03:30\): wind of \d+ m s-1 at level"
+    ) as caught:
         rollout(SMALL)
     assert "--step-minutes 15 (now 30)" in caught.value.hint and "2 frames up to day 0.125" in str(caught.value)
     assert json.loads(Path("run/status.json").read_text())["state"] == "failed"

@@ -38,6 +38,11 @@ def test_long_runs_write_a_frame_a_day():
     assert Rollout(days=0.125).interval_hours == 3 and Rollout(days=0.125).intervals == 1
 
 
+def test_long_runs_keep_their_mass():
+    assert not Rollout().fixes_mass and Rollout(days=30).fixes_mass
+    assert Rollout(fix_mass=True).fixes_mass and not Rollout(days=30, fix_mass=False).fixes_mass
+
+
 def test_held_suarez_is_forced_unless_told_otherwise():
     assert Rollout(initial="held_suarez").forced and Rollout(initial="rest", forcing="held_suarez").forced
     assert not Rollout(initial="held_suarez", forcing="none").forced
