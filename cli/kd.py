@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
+from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.kd import settings as kd
 
 app = new_group("Distil a numerical weather model into a light student (PyTorch).")
@@ -13,6 +14,11 @@ def _fit(settings: kd.Fit, given: dict[str, Any], invocation: Invocation) -> Non
     from sciml.pipelines.kd.fit import dry_run, fit
 
     console = invocation.console
+    if settings.resume is not None and invocation.config is not None:
+        raise SettingsError(
+            f"--config {invocation.config} beside --resume: a resumed run keeps the settings in its own settings.toml",
+            hint="leave --config out, or start a new run without --resume",
+        )
     if invocation.dry_run:
         sizes = dry_run(settings, console)
         console.emit(sizes)

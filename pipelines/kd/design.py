@@ -10,6 +10,7 @@ Legend: t valid time, i issue time, k lead, s station, v target variable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.splits import Blocks, time_blocks
 
+from .base import Base, choose_base
 from .baselines import past_window
 from .operators import Operator, fit_operator
 from .pairs import HOUR, Pairs
+
+LEAST_HELD = 5  # issue times of the validation and of the test block
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Design:
     """Everything fixed before training; arrays NaN where missing.
 
     observed [t, s, v]: observations a student may see (those before the training block's start are hidden); corrected
-    [i, k, s, v]: teacher through the operator; record [t, s, v]: corrected forecasts of the shortest lead; train,
+    [i, k, s, v]: teacher through the operator; base: what a residual student starts at; record [t, s, v]: corrected forecasts of the shortest lead; train,
     validation, test, archive: issue positions; history: steps of the past window.
     """
 
@@ -75,6 +79,12 @@ class Design:
     static: np.ndarray
     predictors: tuple[dict, ...]
     dropped: int = 0
+    base: Base = Base()
+
+    @cached_property
+    def first_guess(self) -> np.ndarray:
+        """The base's forecast [i, k, s, v], NaN where the teacher's is missing."""
+        return self.base(self.pairs, self.observed, self.corrected)
 
     @property
     def horizon(self) -> int:
@@ -113,6 +123,7 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
     issues = np.flatnonzero(usable)
     blocks = _blocks(pairs, issues, settings)
     train, validation, test = issues[blocks.train], issues[blocks.validation], issues[blocks.test]
+    _refuse_few(pairs, validation, test)
     if settings.train_issues:
         if settings.train_issues > len(train):
             raise SettingsError(f"--train-issues {settings.train_issues}: the training block holds {len(train)}")
@@ -133,10 +144,22 @@ def make_design(pairs: Pairs, settings, progress: Progress | None = None) -> Des
     scaling = Scaling.fit(record) if known else own
     for note in pairs.notes:
         progress.note(note)
+    residual = settings.mode == "residual"
+    base = choose_base(pairs, observed, operator, train, validation, history) if residual else Base()
     return Design(
         pairs, blocks, history, train, validation, test, archive, observed, operator, corrected, record, scaling, own,
-        static=station_features(pairs, scaling), predictors=predictors, dropped=len(pairs.anchor) - len(issues),
+        static=station_features(pairs, scaling), predictors=predictors, dropped=len(pairs.anchor) - len(issues), base=base,
     )  # fmt: skip
+
+
+def _refuse_few(pairs: Pairs, validation: np.ndarray, test: np.ndarray) -> None:
+    """Weights chosen on one or two forecasts are chosen by chance, and so are their scores."""
+    for name, issues in (("validation", validation), ("test", test)):
+        if len(issues) < LEAST_HELD:
+            raise DataError(
+                f"{pairs.teacher.path}: the {name} block holds {len(issues)} usable issue time(s), at least {LEAST_HELD} are needed",
+                hint="raise --limit, give a longer record, or widen the blocks: --split 0.6,0.2,0.2",
+            )
 
 
 def _blocks(pairs: Pairs, issues: np.ndarray, settings) -> Blocks:

@@ -19,6 +19,7 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 
+from .base import Base
 from .model import Model, load_model
 from .settings import Export
 
@@ -64,7 +65,7 @@ def model_card(model: Model, results: dict | None, licence: str) -> str:
         f"# {shape.kind} for {', '.join(config['targets'])}", "",
         f"A student of {count:,} parameters, {config['mode']} mode, schedule `{config['schedule']}`. It reads the last {config['history']} observations "
         f"({config['cadence_hours']:g} h apart) and predicts leads of {leads} h for {len(config['stations'])} station(s).", "",
-        "## Use", "", "```",
+        *(_first_guess(model) if model.residual else []), "## Use", "", "```",
         f"sciml kd predict --model {{this folder}} --observations obs.csv{' --teacher nwp.nc' if model.residual else ''} --to forecast.nc",
         "```", "",
     ]  # fmt: skip
@@ -96,6 +97,17 @@ def model_card(model: Model, results: dict | None, licence: str) -> str:
         "observations do not show; where a fresh forecast is at hand, the residual mode or linear MOS is better.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _first_guess(model: Model) -> list[str]:
+    """What the input `anchor` is, for a runtime without this package."""
+    base = Base.from_dict(model.config["base"]) if "base" in model.config else Base()
+    return [
+        f"Its forecast is a correction of a first guess: {base.label}. The guess is the input `anchor` [k, v, b], normalised: "
+        "(guess - center) / scale, with center and scale of normalization.json; `operator` and `base` of config.json hold the numbers: "
+        "operator: slope x forecast + offset, or the curve; base: weight[0] x that + weight[1:] x last observations (newest first, "
+        "target by target; `fill` where one is missing) + offset.", "",
+    ]  # fmt: skip
 
 
 def _require_onnx() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from sciml.pipelines.settings import resolve
 
 from .checks import check_pairs
 from .design import Design, make_design
+from .lock import held
 from .model import load_model, network_teacher
 from .pairs import pair
 from .plan import NO_RECORD, Planner, Spec, specs
@@ -40,26 +42,40 @@ def fit(settings: Fit, given: dict | None = None, progress: Progress | None = No
     """Run or resume the comparison; returns its run folder, whose results.json holds everything that is printed."""
     progress = progress or Progress()
     _start_processes()
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    progress = progress if rank == 0 else Progress()  # the first process speaks for all
     device = choose_device(settings.device, progress)
-    run = None
-    if settings.resume is not None:
-        run = Run.resume(settings.resume)
-        settings = _resumed(run, settings, given or {})
-    design = prepare_design(settings, progress)
-    world_rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-    initial = _initial(settings, Planner(design, settings))
-    run = run or _new_run(settings, device, world_rank)
+    with ExitStack() as locks:
+        run = None
+        if settings.resume is not None:
+            if rank == 0:
+                locks.enter_context(held(settings.resume))
+            run = Run.resume(settings.resume)
+            settings = _resumed(run, settings, given or {})
+        design = prepare_design(settings, progress)
+        initial = _initial(settings, Planner(design, settings))
+        if run is None:
+            run = _new_run(settings, device, rank)
+            if rank == 0:
+                locks.enter_context(held(run.path))
+        _work(run, design, settings, device, progress, initial, rank)
+    return run
+
+
+def _work(
+    run: Run, design: Design, settings: Fit, device: str, progress: Progress, initial: dict | None, rank: int
+) -> None:
+    """Train and score; a failure is recorded."""
     try:
-        outcome = _train_all(run, design, settings, device, progress, initial, quiet=world_rank > 0)
-        if world_rank == 0 and not outcome.stopped:
+        outcome = _train_all(run, design, settings, device, progress, initial, quiet=rank > 0)
+        if rank == 0 and not outcome.stopped:
             finish(run, design, settings, outcome, progress)
     except ScimlError as error:
-        if world_rank == 0 and not isinstance(error, Stopped):
+        if rank == 0 and not isinstance(error, Stopped):
             run.set_status("failed", reason=str(error))
         raise
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    return run
 
 
 def _start_processes() -> None:
@@ -97,6 +113,8 @@ def prepare_design(settings: Fit, progress: Progress) -> Design:
     if settings.soft_weight == "spread" and pairs.spread is None:
         progress.warn(f"--soft-weight spread: {settings.teacher} is no ensemble, so all its forecasts weigh the same")
     design = make_design(pairs, settings, progress)
+    if settings.schedule == "joint":
+        Planner(design, settings).stages("distilled")  # refuses a record without windows, before anything is written
     _say_design(design, settings, progress)
     return design
 

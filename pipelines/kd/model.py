@@ -20,6 +20,7 @@ from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.stations import read_observations
 from sciml.pipelines.run import find_runs
 
+from .base import Base
 from .design import Design, Scaling, short_lead_record
 from .losses import deviation
 from .operators import Operator
@@ -58,6 +59,7 @@ def configuration(design: Design, shape: Shape, scaling: Scaling, settings) -> d
         "location": {n: v.tolist() for n, v in teacher.location.items()},
         "scaling": {"center": scaling.center.tolist(), "scale": scaling.scale.tolist()},
         "operator": design.operator.to_dict(),
+        "base": design.base.to_dict(),
         "static": design.static.tolist(),
         "predictors": list(design.predictors),
         "self_taught": pairs.observations is None,
@@ -132,8 +134,9 @@ class Model:
     def _blank(self, choice: DataChoice) -> Teacher:
         """A teacher without values whose issue times are the observation times."""
         ds = read_observations(
-            choice.observations, stations=tuple(self.config["stations"]), zone=choice.zone, units=choice.unit_map
-        )
+            choice.observations, stations=tuple(self.config["stations"]), zone=choice.zone, units=choice.unit_map,
+            needed=choice.target,
+        )  # fmt: skip
         issue = ds["time"].values.astype("datetime64[ns]")
         lead = np.rint(np.array(self.config["lead_hours"]) * 3600).astype("timedelta64[s]").astype("timedelta64[ns]")
         nothing = np.full((len(issue), len(lead), len(self.config["stations"])), np.nan)
@@ -190,6 +193,7 @@ class Model:
             pairs, None, config["history"], none, none, none, none, pairs.observed, operator, corrected,
             short_lead_record(pairs, corrected, np.arange(len(pairs.anchor))), scaling, scaling,
             static=np.array(config["static"]).reshape(len(config["stations"]), -1), predictors=tuple(config["predictors"]),
+            base=Base.from_dict(config["base"]) if "base" in config else Base(),  # runs before there was a choice start at the operator
         )  # fmt: skip
 
     def forecast(self, design: Design, issues: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndarray | None]:
@@ -228,7 +232,7 @@ def forecast(
         full[rows[start:stop], :, columns[start:stop]] = y
         start = stop
     if inputs.anchored:
-        full[~np.isfinite(design.corrected[issues])] = np.nan
+        full[~np.isfinite(design.first_guess[issues])] = np.nan
     point = full[..., shape.quantiles.index(0.5)] if shape.head == "quantile" else full[..., 0]
     return point, (None if shape.head == "point" else full)
 

@@ -78,7 +78,13 @@ def pair(teacher: Teacher, choice, progress: Progress | None = None, *, need_ove
     progress = progress or Progress()
     if choice.observations is None:
         return _self_taught(teacher, choice, progress)
-    ds = read_observations(choice.observations, stations=teacher.stations, zone=choice.zone, units=choice.unit_map)
+    ds = read_observations(
+        choice.observations,
+        stations=teacher.stations,
+        zone=choice.zone,
+        units=choice.unit_map,
+        needed=choice.target or None,
+    )
     for note in ds.attrs.get("sciml_notes", ()):
         progress.note(note)
     present = {str(s) for s in ds["station"].values}
@@ -172,10 +178,18 @@ def _cadence(time: np.ndarray, where: str) -> np.timedelta64:
     return steps[counts.argmax()]
 
 
+def _tolerance(hours: float | None, cadence: np.timedelta64) -> np.timedelta64:
+    """How far two times may differ and still be one: 2 % of the step, or what was asked for."""
+    if hours is None:
+        return cadence // 50
+    # a second at least: times stored as fractions of days are not exact
+    return np.timedelta64(max(round(hours * 3600), 1), "s").astype("timedelta64[ns]")
+
+
 def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) -> Pairs:
     where = str(choice.observations or teacher.path)
     cadence = _cadence(time, where)
-    tolerance = np.timedelta64(round(choice.tolerance_hours * 3600), "s").astype("timedelta64[ns]")
+    tolerance = _tolerance(choice.tolerance_hours, cadence)
     valid_time = teacher.issue[:, None] + teacher.lead[None, :]
     first = min(time[0], teacher.issue[0], valid_time.min())
     origin = time[0] - cadence * int(np.ceil((time[0] - first) / cadence))
@@ -187,7 +201,7 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
         )
     grid = origin + cadence * np.arange(length)
     slot = np.rint((time - origin) / cadence).astype(np.int64)
-    off = np.abs(grid[slot] - time) > np.maximum(tolerance, cadence // 50)
+    off = np.abs(grid[slot] - time) > tolerance
     notes = []
     if off.mean() > 0.2:
         raise DataError(
@@ -202,8 +216,7 @@ def _align(teacher: Teacher, time, observed, targets, predictor, units, choice) 
     regular[slot[~off]] = observed[~off]
     position = (valid_time - origin) / cadence
     valid = np.rint(position).astype(np.int64)
-    slack = max(tolerance / cadence, 0.02)
-    valid[np.abs(position - valid) > slack] = -1
+    valid[np.abs(position - valid) > tolerance / cadence] = -1
     usable = (valid >= 0).any(0)
     if not usable.any():
         raise DataError(

@@ -4,6 +4,7 @@
     alone_own   the same normalised with its own observations; skipped where both agree
     twin        a privileged network that also sees the forecast (for `hint`)
     distilled   the student with the teacher; in residual mode the student that corrects the fresh forecast
+    trial0..2   that student trained on two thirds of the training block, tried on the rest: may it leave its base?
     shuffled    the same with the teacher's forecasts shuffled in time: what any pre-training would give
 
 The stronger of the two stand-alone students sets the goal that the distilled one has to reach.
@@ -20,8 +21,9 @@ from sciml.pipelines.errors import DataError
 
 from .design import Design, Scaling
 from .settings import Fit
+from .state import Job, Stage
 from .student import Shape
-from .train import Job, Stage
+from .trials import trial_parts
 from .windows import DIRECT, PRIVILEGED, RESIDUAL, Inputs, Windows, make_windows
 
 STANDALONE = ("alone", "alone_own")
@@ -52,9 +54,14 @@ def specs(design: Design, settings: Fit) -> list[Spec]:
         return jobs
     hinted = settings.schedule == "hint"
     jobs += [Spec("twin", seed) for seed in seeds if hinted]
+    trials = []
+    if settings.mode == "residual":
+        trials = [Spec(f"trial{n}", settings.seed) for n in range(len(trial_parts(design)))]
+    jobs += trials
     for seed in seeds:
         needed = (*alone, "twin") if hinted else alone
-        jobs.append(Spec("distilled", seed, tuple(f"{arm}-{seed}" for arm in needed)))
+        after = (*(f"{arm}-{seed}" for arm in needed), *(trial.name for trial in trials))
+        jobs.append(Spec("distilled", seed, after))
     if settings.control and settings.mode == "direct" and not hinted:
         jobs.append(Spec("shuffled", settings.seed))
     return jobs
@@ -72,14 +79,17 @@ class Planner:
 
     def __init__(self, design: Design, settings: Fit, device: str = "cpu", initial: dict | None = None):
         self.design, self.settings, self.device, self.initial = design, settings, device, initial
-        self.windows = cache(self._windows)
+        self._made = cache(self._windows)
 
-    def _windows(self, block: str, kind: str, inputs: Inputs, own: bool = False, shuffled: bool = False) -> Windows:
+    def windows(self, block: str, kind: str, inputs: Inputs, own: bool = False, shuffled: bool = False) -> Windows:
+        """Windows of a block, made once."""
+        return self._made(block, kind, inputs, own, shuffled)
+
+    def _windows(self, block: str, kind: str, inputs: Inputs, own: bool, shuffled: bool) -> Windows:
         scaling = self.design.own_scaling if own else self.design.scaling
-        issues = getattr(self.design, block)
         made = make_windows(
             self.design,
-            issues,
+            self.issues(block),
             self.settings,
             kind=kind,
             inputs=inputs,
@@ -88,9 +98,15 @@ class Planner:
         )
         return made.to(self.device)
 
+    def issues(self, block: str) -> np.ndarray:
+        """Issue positions of a block; "trial0" is what a trial is trained on, "held0" what it is tried on."""
+        if block.startswith(("trial", "held")):
+            return trial_parts(self.design)[int(block[-1])][0 if block.startswith("trial") else 1]
+        return getattr(self.design, block)
+
     def inputs(self, arm: str) -> Inputs:
         """What the networks of an arm see."""
-        if arm == "distilled" and self.settings.mode == "residual":
+        if self.settings.mode == "residual" and (arm == "distilled" or arm.startswith("trial")):
             return RESIDUAL
         return PRIVILEGED if arm == "twin" else DIRECT
 
@@ -108,14 +124,16 @@ class Planner:
             settings.hidden, settings.layers, predictors, settings.head, tuple(levels),
         )  # fmt: skip
 
-    def job(self, spec: Spec, goal: float | None = None, twin: dict | None = None) -> Job:
-        """The job of `spec`; `goal` and `twin` (weights) come from the jobs it waited for."""
+    def job(self, spec: Spec, goal: float | None = None, twin: dict | None = None, stay: bool = False) -> Job:
+        """The job of `spec`; `goal`, `twin` (weights) and `stay` (at the base) come from the jobs it waited for."""
         arm, inputs, own = spec.arm, self.inputs(spec.arm), spec.arm == "alone_own"
         block = lambda name: self.windows(name, "observed", inputs, own)  # noqa: E731
         initial = self.initial if self.shape(arm) == self.shape("distilled") else None
+        trial = arm.startswith("trial")
+        train, held = (arm, arm.replace("trial", "held")) if trial else ("train", "validation")
         return Job(
-            arm, spec.seed, self.shape(arm), self.stages(arm), block("train"), block("validation"),
-            tuple(self.unit_scale(arm)), goal, None if twin is None else (self.shape("twin"), twin), initial,
+            arm, spec.seed, self.shape(arm), self.stages(arm), block(train), block(held),
+            tuple(self.unit_scale(arm)), goal, None if twin is None else (self.shape("twin"), twin), initial, stay,
         )  # fmt: skip
 
     def unit_scale(self, arm: str) -> np.ndarray:
@@ -142,7 +160,8 @@ class Planner:
         if arm == "twin" or schedule == "hint":
             train = self.windows("train", "observed", PRIVILEGED)
         else:
-            train = self.windows("train", "observed", inputs, arm == "alone_own", shuffled)
+            block = arm if arm.startswith("trial") else "train"
+            train = self.windows(block, "observed", inputs, arm == "alone_own", shuffled)
         patience = None if arm in STANDALONE else settings.patience
         record = (
             self.windows("archive", "record", inputs, False, shuffled) if schedule in ("archive", "joint") else None

@@ -24,6 +24,7 @@ from .design import Design
 from .plan import STANDALONE, Planner, Spec
 from .settings import Fit
 from .train import Hooks, Trainer, World
+from .trials import cross_validated
 
 POLL = 0.2  # [s]
 
@@ -70,8 +71,14 @@ def goal_of(spec: Spec, rows: Mapping[str, list[dict]]) -> float | None:
     return min(last) if last else None
 
 
+def stays(spec: Spec, rows: Mapping[str, list[dict]], issues: int) -> bool:
+    """Whether the trials that `spec` waited for keep it at its base."""
+    found = cross_validated({name: rows[name] for name in spec.after}, issues)
+    return found is not None and not found["leave"]
+
+
 def _train(
-    planner: Planner, work: Work, spec: Spec, goal: float | None, on_row, should_stop
+    planner: Planner, work: Work, spec: Spec, goal: float | None, stay: bool, on_row, should_stop
 ) -> tuple[bool, list[dict]]:
     run = Run(work.folder)
     twin = None
@@ -80,7 +87,7 @@ def _train(
         twin = {
             n.removeprefix("best."): torch.from_numpy(a.copy()) for n, a in tensors.items() if n.startswith("best.")
         }
-    job = planner.job(spec, goal, twin)
+    job = planner.job(spec, goal, twin, stay)
     trainer = Trainer(job, work.settings, Hooks(run.load, run.save, on_row, should_stop), work.device)
     finished = trainer.run()
     return finished, trainer.state.rows
@@ -106,7 +113,8 @@ def _one_by_one(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
         return bool(asked > 0)
 
     for spec in jobs:
-        finished, rows = _train(planner, work, spec, goal_of(spec, outcome.rows), on_row, stop)
+        goal, stay = goal_of(spec, outcome.rows), stays(spec, outcome.rows, len(work.design.train))
+        finished, rows = _train(planner, work, spec, goal, stay, on_row, stop)
         outcome.rows[spec.name] = rows
         if not finished:
             outcome.stopped = True
@@ -125,7 +133,8 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
     ]
     _start_deaf(processes)
     try:
-        return _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop)
+        issues = len(work.design.train)
+        return _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop, issues)
     finally:
         stop.set()
         for inbox in inboxes:
@@ -150,7 +159,7 @@ def _start_deaf(processes) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop) -> Outcome:
+def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop, issues: int = 1) -> Outcome:
     outcome, waiting = Outcome(), list(jobs)
     idle, running = list(range(len(inboxes))), {}
     failure: ScimlError | None = None
@@ -162,7 +171,7 @@ def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop) -> Ou
             waiting.remove(ready)
             worker = idle.pop(0)
             running[worker] = ready
-            inboxes[worker].put((ready, goal_of(ready, outcome.rows)))
+            inboxes[worker].put((ready, goal_of(ready, outcome.rows), stays(ready, outcome.rows, issues)))
         if should_stop():
             stop.set()
         try:
@@ -208,13 +217,13 @@ def _worker(work: Work, inbox, events, stop, number: int, parent: int) -> None:
         return stop.is_set()
 
     while (task := _next(inbox, stopping)) is not None:
-        spec, goal = task
+        spec, goal, stay = task
         try:
             events.put(
                 (
                     "done",
                     number,
-                    _train(planner, work, spec, goal, lambda row: events.put(("row", number, row)), stopping),
+                    _train(planner, work, spec, goal, stay, lambda row: events.put(("row", number, row)), stopping),
                 )
             )
         except ScimlError as error:

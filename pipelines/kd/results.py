@@ -27,6 +27,7 @@ from .scores import common_elements, compare, score
 from .settings import Fit
 from .student import build
 from .train import rmse
+from .trials import cross_validated
 
 
 def finish(run: Run, design: Design, settings: Fit, outcome: Outcome, progress: Progress) -> dict:
@@ -61,7 +62,8 @@ def finish(run: Run, design: Design, settings: Fit, outcome: Outcome, progress: 
         **_description(design, settings, seeds, unit),
         "held_out_elements": int(known.sum()),
         "scores": rows,
-        "curves": [row for job in outcome.rows.values() for row in job],
+        "base": _base(run, design, settings, outcome),
+        "curves": [row for name, job in outcome.rows.items() if not name.startswith("trial") for row in job],
         "comparison": comparison,
         "example": _example(design, forecasts, students, known),
     }
@@ -111,7 +113,7 @@ def _student_forecasts(run: Run, design: Design, settings: Fit, outcome: Outcome
     found: dict[str, dict[int, np.ndarray]] = {}
     for name in outcome.done:
         arm, seed = name.rsplit("-", 1)
-        if arm == "twin":
+        if arm == "twin" or arm.startswith("trial"):
             continue
         student = build(planner.shape(arm), int(seed))
         student.load_state_dict(_best(run, name))
@@ -124,6 +126,20 @@ def _student_forecasts(run: Run, design: Design, settings: Fit, outcome: Outcome
 def _best(run: Run, name: str) -> dict[str, torch.Tensor]:
     tensors, _ = run.load(name)
     return {n.removeprefix("best."): torch.from_numpy(np.array(a)) for n, a in tensors.items() if n.startswith("best.")}
+
+
+def _base(run: Run, design: Design, settings: Fit, outcome: Outcome) -> dict | None:
+    """What the residual students started at, what the trials said, and how many seeds left it."""
+    if settings.mode != "residual":
+        return None
+    taught = [run.load(name)[1] for name in outcome.done if name.startswith("distilled-")]
+    return {
+        "kind": design.base.kind,
+        "memory": design.base.memory,
+        "label": design.base.label,
+        "left": sum(header["best"]["epoch"] > 0 for header in taught),
+        "trials": cross_validated(outcome.rows, len(design.train)),
+    }
 
 
 def _against_soft_target(run: Run, design: Design, settings: Fit, outcome: Outcome) -> dict | None:

@@ -147,7 +147,7 @@ def _race(rows: Mapping[str, list[dict]], seeds: list[int], key: str, epochs: in
 
 
 def _cost(rows: Mapping[str, list[dict]], seeds: list[int]) -> dict:
-    """Mean steps and CPU seconds over the seeds, pre-training counted."""
+    """Mean steps and CPU seconds over the seeds; pre-training, and the trials that all seeds share, counted."""
 
     def spent(arm: str) -> dict:
         last = [rows[f"{arm}-{seed}"][-1] for seed in seeds if rows.get(f"{arm}-{seed}")]
@@ -163,6 +163,9 @@ def _cost(rows: Mapping[str, list[dict]], seeds: list[int]) -> dict:
         }
 
     alone, distilled = spent("alone"), spent("distilled")
+    for curve in (curve for name, curve in rows.items() if name.startswith("trial")):
+        for key in ("steps", "cpu_seconds"):
+            distilled[key] += curve[-1][key] / len(seeds)
     return {
         "alone": alone,
         "distilled": distilled,

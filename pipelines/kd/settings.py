@@ -63,13 +63,18 @@ class DataChoice:
     horizon: int | None = setting(None, "number of leads to predict, shortest first; default: all", panel=DATA)
     history: int | None = setting(None, "past steps the student sees; default: 14, or 36 if hourly", panel=DATA)
     deaccumulate: bool = setting(False, "turn accumulated teacher fields into amounts per lead step", panel=DATA)
-    tolerance_hours: float = setting(0.0, "how far a forecast and an observation time may differ [h]", panel=DATA)
+    tolerance_hours: float | None = setting(
+        None, "how far a forecast and an observation time may differ [h]; default: 2 % of their step", panel=DATA
+    )
     min_history: float = setting(0.25, "least observed fraction of the past window", panel=DATA)
 
     def __post_init__(self):
         _positive(self, "horizon", "history", "lead_hours")
         _require(0 <= self.min_history <= 1, f"--min-history {self.min_history}: must be between 0 and 1")
-        _require(self.tolerance_hours >= 0, f"--tolerance-hours {self.tolerance_hours}: must not be negative")
+        given = self.tolerance_hours is not None
+        _require(
+            not given or self.tolerance_hours >= 0, f"--tolerance-hours {self.tolerance_hours}: must not be negative"
+        )
         _require(
             len(self.latitude) == len(self.longitude),
             f"--latitude has {len(self.latitude)} values and --longitude {len(self.longitude)}: give one of each per station",

@@ -143,6 +143,8 @@ def comparison_lines(results: Mapping[str, Any]) -> list[str]:
         return ["Only the student alone was trained: there is nothing to compare it with.", *_lowest(results)]
     lines = [_ended(comparison["verdict"]["text"])]
     lines += _goals(comparison, results)
+    if results.get("base"):
+        lines.append(base_sentence(results))
     if comparison.get("cost"):
         lines.append(cost_sentence(comparison["cost"]))
     if comparison.get("control"):
@@ -169,6 +171,21 @@ def _goals(comparison: Mapping[str, Any], results: Mapping[str, Any]) -> list[st
             goal = fmean(entry["goal"] for entry in race["seeds"])
             lines.append(f"{name}, {number(goal)} {unit}: {race_sentence(race, results['epochs'])}.")
     return lines
+
+
+def base_sentence(results: Mapping[str, Any]) -> str:
+    """Where a residual student started, and whether it stayed there."""
+    base, unit, seeds = results["base"], readable_unit(results["unit"]), len(results["seeds"])
+    line = f"The student starts at {base['label']}"
+    trials = base["trials"]
+    if trials:
+        seen = f"on the parts of the training block that a student had not seen, {number(trials['base_rmse'])} {unit}"
+        if not trials["leave"]:
+            return f"{line}, and stays there: {seen}, none was clearly better."
+        line += f" ({seen}; with its correction {number(trials['rmse'])})"
+    if base["left"] == seeds:
+        return f"{line}, and leaves it."
+    return f"{line}, and leaves it in {base['left']} of {seeds} seeds: in the others no validation was clearly better."
 
 
 def cost_sentence(cost: Mapping[str, Any]) -> str:

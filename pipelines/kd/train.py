@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,71 +17,15 @@ from torch import Tensor
 
 from sciml.pipelines.errors import NumericalError
 
+from .gradient import DirectGradient
 from .schedules import LOSSES, Step
-from .student import Shape, Student, build
+from .state import Job, Stage, new_optimizer, pack, start, unpack
+from .student import Student, build
+from .trials import half_error
 from .windows import Batch, Windows, automatic_batch
 
 EVALUATED = 1024  # training windows whose RMSE is followed; a fixed sample, the same for every arm
 SAVE_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One phase of a job: which loss over which windows, for how long.
-
-    patience ends it on the validation RMSE; noise is the standard deviation of white noise on the normalised inputs.
-    """
-
-    name: str
-    loss: str
-    windows: Windows
-    epochs: int
-    patience: int | None = None
-    record: Windows | None = None
-    noise: float = 0.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """A student to train: `arm` (alone, alone_own, twin, distilled, shuffled), seed, shape, stages, held-out windows.
-
-    unit_scale [v] turns normalised errors into the printed unit; `goal` is the training RMSE that a distilled student should
-    reach before its patience may end it; `twin` holds the weights of a privileged twin.
-    """
-
-    arm: str
-    seed: int
-    shape: Shape
-    stages: tuple[Stage, ...]
-    train: Windows
-    validation: Windows
-    unit_scale: tuple[float, ...]
-    goal: float | None = None
-    twin: tuple[Shape, dict[str, Tensor]] | None = None
-    initial: dict[str, Tensor] | None = None
-
-    @property
-    def name(self) -> str:
-        """Unique within a run; also the checkpoint's name."""
-        return f"{self.arm}-{self.seed}"
-
-
-@dataclass
-class State:
-    """What a checkpoint holds; tensors live in `student`, `optimizer`, `best_weights`."""
-
-    student: Student
-    optimizer: torch.optim.Optimizer
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
-    rows: list[dict] = field(default_factory=list)
-    best: dict = field(default_factory=lambda: {"rmse": float("inf"), "stage": "", "epoch": -1})
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    steps_done: int = 0
-    windows_done: int = 0
-    cpu_seconds: float = 0.0
-    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,54 +63,6 @@ class World:
         torch.distributed.all_reduce(flat)
         for p, g in zip(student.parameters(), flat.split([g.numel() for g in grads]), strict=True):
             p.grad = g.view_as(p)
-
-
-def _new_optimizer(student: Student, settings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        student.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-
-
-def start(job: Job, settings, device: torch.device) -> State:
-    """Fresh state: weights from (shape, seed), or `job.initial`."""
-    student = build(job.shape, job.seed)
-    if job.initial is not None:
-        student.load_state_dict(job.initial)
-    student = student.to(device)
-    return State(student, _new_optimizer(student, settings))
-
-
-def pack(state: State) -> tuple[dict[str, np.ndarray], dict]:
-    """Tensors and header of a checkpoint."""
-    tensors = {f"model.{n}": p for n, p in state.student.state_dict().items()}
-    tensors |= {f"best.{n}": p for n, p in state.best_weights.items()}
-    for i, p in enumerate(state.student.parameters()):
-        for key, value in state.optimizer.state.get(p, {}).items():
-            tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(value)
-    header = {
-        "stage": state.stage, "epoch": state.epoch, "step": state.step, "rows": state.rows, "best": state.best,
-        "steps_done": state.steps_done, "windows_done": state.windows_done, "cpu_seconds": state.cpu_seconds,
-        "finished": state.finished, "shape": state.student.shape.to_dict(),
-    }  # fmt: skip
-    return {name: np.array(t.detach().cpu().numpy(), copy=True) for name, t in tensors.items()}, header
-
-
-def unpack(job: Job, settings, device: torch.device, tensors: dict, header: dict) -> State:
-    """State from a checkpoint."""
-    state = start(job, settings, device)
-    torch_of = lambda a: torch.from_numpy(np.array(a)).to(device)  # noqa: E731
-    part = lambda prefix: {n[len(prefix) :]: torch_of(a) for n, a in tensors.items() if n.startswith(prefix)}  # noqa: E731
-    state.student.load_state_dict(part("model."))
-    state.best_weights = part("best.")
-    for i, p in enumerate(state.student.parameters()):
-        stored = part(f"optimizer.{i}.")
-        if stored:
-            state.optimizer.state[p] = stored | {
-                "step": stored["step"].cpu() if device.type == "cpu" else stored["step"]
-            }
-    for name in ("stage", "epoch", "step", "rows", "best", "steps_done", "windows_done", "cpu_seconds", "finished"):
-        setattr(state, name, header[name])
-    return state
 
 
 def _clip(parameters: list[Tensor], most: float) -> None:
@@ -223,6 +119,7 @@ class Trainer:
         if job.twin is not None:
             self.twin = build(job.twin[0], 0).to(self.device)
             self.twin.load_state_dict(job.twin[1])
+        self.direct: DirectGradient | None = None
         self._clock, self._saved = time.process_time(), time.monotonic()
 
     def run(self) -> bool:
@@ -301,12 +198,30 @@ class Trainer:
     def _step(self, stage: Stage, batch: Batch, record: Batch | None) -> None:
         state, student = self.state, self.state.student
         totals = self._totals(stage, batch, record)
+        if DirectGradient.fits(student, stage.loss):
+            self._direct_step(stage, batch, totals)
+            return
         twin = self._ask_twin(batch) if self.twin is not None else None
         step = Step(state.epoch, stage.epochs, self.settings.distillation_weight, totals, record, twin)
         state.optimizer.zero_grad()
         LOSSES[stage.loss](student, batch, step).backward()
         self.world.sum_gradients(student)
         _clip(state.optimizer.param_groups[0]["params"], self.settings.clip)
+        state.optimizer.step()
+        state.steps_done += 1
+        state.windows_done += int(totals["windows"])
+
+    def _direct_step(self, stage: Stage, batch: Batch, totals: dict[str, Tensor | float]) -> None:
+        """The same without autograd."""
+        state = self.state
+        if self.direct is None or self.direct.student is not state.student:
+            self.direct = DirectGradient(state.student)
+        self.direct(batch, stage.loss, totals["soft" if stage.loss == "pretrain" else "hard"])
+        if self.world.size > 1:
+            self.world.sum_gradients(state.student)
+            _clip(self.direct.parameters, self.settings.clip)
+        else:
+            self.direct.clip(self.settings.clip)
         state.optimizer.step()
         state.steps_done += 1
         state.windows_done += int(totals["windows"])
@@ -361,18 +276,16 @@ class Trainer:
     def _to_beat(self, stage: Stage) -> float:
         """The validation RMSE that makes new weights the best.
 
-        Weights of an earlier stage give way only to a gain beyond half the sampling error of the RMSE, 1 / (2 sqrt(2 n)) of it each
-        way for n issue times: with 38 of them a lucky epoch gained 3 % in validation and lost a third in the test block.
+        Weights of an earlier stage, and the base of a residual student, give way only to a gain beyond half the sampling error of
+        the RMSE over the issue times: with 38 of them a lucky epoch gained 3 % in validation and lost a third in the test block.
         """
-        best = self.state.best
-        if best["stage"] in ("", stage.name):
+        best, held = self.state.best, self.job.validation
+        at_base = held.anchor is not None and best["epoch"] == 0
+        if best["stage"] == "" or best["stage"] == stage.name and not at_base:
             return best["rmse"]
-        issues = (
-            len(np.unique(self.job.validation.issue))
-            if self.job.validation.issue is not None
-            else len(self.job.validation)
-        )
-        return best["rmse"] * (1.0 - 0.5 / np.sqrt(2.0 * max(issues, 1)))
+        if self.job.stay:
+            return float("-inf")
+        return best["rmse"] * (1.0 - half_error(len(held) if held.issue is None else len(np.unique(held.issue))))
 
     def _enough(self, stage: Stage) -> bool:
         """Patience: no better validation for long, and the goal (where there is one) already reached."""
@@ -394,7 +307,7 @@ class Trainer:
             state.student.load_state_dict(state.best_weights)
             return
         state.student.load_state_dict(state.best_weights)
-        state.optimizer = _new_optimizer(state.student, self.settings)
+        state.optimizer = new_optimizer(state.student, self.settings)
 
     def _save(self) -> None:
         if self.world.rank == 0:

@@ -20,7 +20,7 @@ from .settings import Fit
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network sees besides past observations: past forecasts, the fresh forecast, and that forecast as its anchor."""
+    """What a network sees besides past observations: past forecasts, the fresh forecast, and the first guess as its anchor."""
 
     past_teacher: bool = False
     future: bool = False
@@ -154,7 +154,7 @@ def make_windows(
         corrected = corrected[_permuted(design, shuffle)]
     teacher = scaling.apply(corrected)[issue, :, station]
     truth = scaling.apply(design.pairs.truth)[issue, :, station] if kind == "observed" else teacher
-    anchor = scaling.apply(design.corrected)[issue, :, station] if inputs.anchored else None
+    anchor = scaling.apply(design.first_guess)[issue, :, station] if inputs.anchored else None
     weight = np.isfinite(truth).astype(np.float32)
     if inputs.anchored:
         # a lead without a forecast has nothing to correct

@@ -69,12 +69,36 @@ def shape(
     rest = [name for name in table.columns if name not in used]
     if station_column is not None:
         return _long(table, times, station_column, rest, path, notes)
-    groups = _wide_groups([name for name in rest if pd.api.types.is_numeric_dtype(table[name])], stations)
+    bad = [name for name in rest if not pd.api.types.is_numeric_dtype(table[name]) and spoilt(table[name])]
+    numeric = [name for name in rest if pd.api.types.is_numeric_dtype(table[name])]
+    groups = _wide_groups([name for name in rest if name in numeric or name in bad], stations)
+    for column in (column for group in groups.values() for column in group.values() if column in bad):
+        raise not_numeric(table[column], column, path)
     if groups:
         return _wide(table, times, groups, path, notes)
     label = station_id(stations[0]) if stations is not None and len(stations) == 1 else SINGLE
     ids = pd.Series(label, index=table.index)
     return _pivot(table, times, ids, rest, path, notes)
+
+
+def spoilt(column: pd.Series) -> bool:
+    """Whether most cells of a text column are numbers, but not all: a slip of the pen, not words."""
+    texts = column.dropna()
+    numbers = pd.to_numeric(texts, errors="coerce").notna()
+    return bool(len(texts)) and bool(0.5 <= numbers.mean() < 1.0)
+
+
+def not_numeric(column: pd.Series, name: str, path: Path) -> DataError:
+    """The error that names the first cell of a column that is no number."""
+    texts = column.dropna()
+    if texts.empty:
+        return DataError(f"{path}: column {name!r} has no values", hint="choose another variable")
+    bad = texts[pd.to_numeric(texts, errors="coerce").isna()]
+    line = f"line {bad.index[0]}: {bad.iloc[0]!r}" if len(bad) else "its numbers have leading zeros"
+    return DataError(
+        f"{path}: column {name!r} is not numeric ({line})",
+        hint="write numbers, leave missing cells empty, or name the columns to predict with --target",
+    )
 
 
 def _times(table: pd.DataFrame, path: Path, zone: str | None) -> tuple[pd.DatetimeIndex, list[str]]:

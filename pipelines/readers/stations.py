@@ -15,7 +15,7 @@ from sciml.pipelines.errors import DataError, SettingsError, suggest
 
 from . import coordinates, files, names, netcdf, units
 from .forecast import station_id, verif_name
-from .station_table import SINGLE, Observed, match_key, shape
+from .station_table import SINGLE, Observed, match_key, not_numeric, shape, spoilt
 from .table import read_table
 from .times import zone_of
 
@@ -29,6 +29,7 @@ def read_observations(
     zone: str | None = None,
     units: Mapping[str, str] | None = None,
     variables: Sequence[str] | None = None,
+    needed: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Read observations.
 
@@ -38,14 +39,15 @@ def read_observations(
         zone: time zone of times that state none ("Asia/Seoul", "+09:00"); None means UTC.
         units: unit by column or house name, for files that state none (overrides what they state).
         variables: columns or house names to read; None reads every numeric one.
+        needed: columns or house names in which a text cell among numbers is an error; None: in all of them.
 
     Returns:
         Dims (time, station), float64; attrs per variable: original_name, original_units, units. Stations without
         observations are NaN; `attrs["sciml_notes"]` lists what was left out.
 
     Raises:
-        DataError: no time column, unreadable time (with its line), repeated (time, station), no station in common, no
-            values.
+        DataError: no time column, unreadable time or number (with its line), repeated (time, station), no station in
+            common, no values.
         SettingsError: a name in `units` that is not in the file.
     """
     path = Path(path)
@@ -56,7 +58,7 @@ def read_observations(
         table = read_table(path)
         notes = list(table.attrs["sciml_notes"])
         observed = shape(table, path, ids, zone, notes)
-    fields = _chosen(observed, path, variables, notes)
+    fields = _chosen(observed, path, variables, needed, notes)
     ds = _dataset(observed, fields, path, dict(units or {}), notes)
     ds = _at_stations(ds, ids, path, notes) if ids is not None else ds
     ds.attrs["sciml_notes"] = notes
@@ -160,7 +162,13 @@ def _verif_observations(ds: xr.Dataset, path: Path) -> xr.Dataset:
     return xr.Dataset({name: (dims, values, attrs)}, {"time": columns.index.to_numpy("datetime64[ns]"), **kept})
 
 
-def _chosen(observed: Observed, path: Path, variables: Sequence[str] | None, notes: list[str]) -> dict[str, str]:
+def _chosen(
+    observed: Observed,
+    path: Path,
+    variables: Sequence[str] | None,
+    needed: Sequence[str] | None,
+    notes: list[str],
+) -> dict[str, str]:
     """{column: house name} of the columns to read."""
     house = {name: names.house_name(name, station_table=True) for name in observed.fields}
     numeric = [name for name in observed.fields if isinstance(observed.fields[name], np.ndarray)]
@@ -168,9 +176,10 @@ def _chosen(observed: Observed, path: Path, variables: Sequence[str] | None, not
         chosen = [_find(wanted, house, path) for wanted in variables]
         for name in chosen:
             if name not in numeric:
-                raise _not_numeric(observed.fields[name], name, path)
+                raise not_numeric(observed.fields[name], name, path)
     else:
         text = [name for name in observed.fields if name not in numeric]
+        _refuse_spoilt({name: observed.fields[name] for name in text}, house, path, needed)
         if text:
             notes.append(f"columns without numbers are left out: {', '.join(text[:8])}")
         empty = [name for name in numeric if not np.isfinite(observed.fields[name]).any()]
@@ -179,7 +188,7 @@ def _chosen(observed: Observed, path: Path, variables: Sequence[str] | None, not
             numeric = [name for name in numeric if name not in empty]
         chosen = numeric
     if not chosen and variables is None and text:
-        raise _not_numeric(observed.fields[text[0]], text[0], path)
+        raise not_numeric(observed.fields[text[0]], text[0], path)
     if not chosen:
         raise DataError(
             f"{path} has no numeric column besides time and station", hint=f"columns: {', '.join(house) or 'none'}"
@@ -199,15 +208,16 @@ def _find(wanted: str, house: Mapping[str, str], path: Path) -> str:
     raise DataError(f"{path} has no variable {wanted!r}", hint=suggest(wanted, house))
 
 
-def _not_numeric(column, name: str, path: Path) -> DataError:
-    texts = column.dropna()
-    if texts.empty:
-        return DataError(f"{path}: column {name!r} has no values", hint="choose another variable")
-    bad = texts[pd.to_numeric(texts, errors="coerce").isna()]
-    line = f"line {bad.index[0]}: {bad.iloc[0]!r}" if len(bad) else "its numbers have leading zeros"
-    return DataError(
-        f"{path}: column {name!r} is not numeric ({line})", hint="write numbers, or leave missing cells empty"
+def _refuse_spoilt(columns: Mapping[str, pd.Series], house: Mapping[str, str], path: Path, needed) -> None:
+    """DataError for a needed column of numbers in which some cells are text."""
+    wanted = (
+        None
+        if needed is None
+        else {form for name in needed for form in (name, names.house_name(name, station_table=True))}
     )
+    for name, column in columns.items():
+        if spoilt(column) and (wanted is None or {name, house[name]} & wanted):
+            raise not_numeric(column, name, path)
 
 
 def _unique_house_names(chosen: dict[str, str], notes: list[str]) -> dict[str, str]:

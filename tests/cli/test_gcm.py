@@ -13,6 +13,8 @@ from sciml.cli.main import main
 from sciml.pipelines.readers.forecast import open_forecast
 
 INSTALLED = Path(sys.executable).with_name("sciml")
+DATA = Path(__file__).resolve().parents[3] / "shared/data/gcm"
+ERA5, SURFACE = DATA / "era5_tl31_19590102T00.nc", DATA / "surface_tl63.nc"
 COARSE = ("--truncation", "T21", "--levels", "5", "--every-hours", "6")
 LEVELS = ("--output-levels", "250,500,850")
 
@@ -188,6 +190,21 @@ def test_double_precision(run_here):
                               "--fix-mass", "--diffusion-hours", 12, "--json")  # fmt: skip
     assert code == 0, err
     assert abs(json.loads(out)["drift"]["mass"]) < 1e-6
+
+
+@pytest.mark.skipif(not ERA5.exists(), reason="needs the shared ERA5 snapshot")
+def test_a_real_analysis_over_real_mountains(run_here):
+    line = ("rollout", "--initial", ERA5, *COARSE, "--days", 0.25, "--no-report", "--json")
+    code, _, err = run_here(*line)
+    assert code == 3 and "surface geopotential" in err and "--surface" in err
+    code, out, err = run_here(*line, "--surface", SURFACE, "--out", "run")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["start"].startswith("1959-01-02T00") and abs(found["drift"]["mass"]) < 1e-3
+    with xr.open_dataset("run/rollout.nc") as ds:
+        assert ds.time.values == np.datetime64("1959-01-02") and "specific_humidity" in ds
+        assert ds.geopotential_at_surface.max() > 2e4 and ds.surface_pressure.min() < 7e4
+        assert float(abs(ds.mean_sea_level_pressure - 101300).max()) < 8000
 
 
 WRONG = [

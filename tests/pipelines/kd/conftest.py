@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from sciml.pipelines.kd.design import make_design
 from sciml.pipelines.kd.pairs import pair
 from sciml.pipelines.kd.settings import Fit
+from sciml.pipelines.kd.student import Shape, build
 from sciml.pipelines.kd.teacher import read_teacher
+from sciml.pipelines.kd.train import Job, Stage
+from sciml.pipelines.kd.windows import DIRECT, PRIVILEGED, make_windows
 from sciml.pipelines.readers.synthetic import write_kd_files
+
+HEADS = {"point": (), "gaussian": (), "quantile": (0.1, 0.5, 0.9)}  # levels of each head in small networks
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -69,6 +75,71 @@ def half_daily(weather):
         observed_days=None,
         missing=0.02,
     )
+
+
+@pytest.fixture(scope="session")
+def setting(weather):
+    """A small design and jobs over it: setting.job(schedule, ...)."""
+    made = weather(days=900, stations=2, leads_hours=(24, 48), observed_days=None, missing=0.03)
+    fit = replace(
+        made.fit, history=4, train_issues=90, epochs=3, archive_epochs=2, hidden=5, batch_size=16, learning_rate=5e-3
+    )
+    design = make_design(made.pairs, fit)
+
+    def windows(block, kind="observed", inputs=DIRECT, design=design):
+        return make_windows(design, getattr(design, block), fit, kind=kind, inputs=inputs)
+
+    def shaped(train, kind="lstm_ae", head="point"):
+        predictors = 0 if train.future is None else train.future.shape[2]
+        return Shape(
+            kind,
+            train.channels,
+            design.history,
+            design.horizon,
+            1,
+            5,
+            2 if kind == "lstm_ae" else 1,
+            predictors,
+            head,
+            HEADS[head],
+        )
+
+    def job(
+        schedule="none",
+        *,
+        kind="lstm_ae",
+        head="point",
+        inputs=DIRECT,
+        seed=0,
+        epochs=3,
+        patience=None,
+        design=design,
+        **more,
+    ) -> Job:
+        train, validation = (windows(block, inputs=inputs, design=design) for block in ("train", "validation"))
+        shape, stages = shaped(train, kind, head), []
+        if schedule == "archive":
+            stages.append(Stage("archive", "pretrain", windows("archive", "record", inputs), 2, patience))
+        record = windows("archive", "record") if schedule == "joint" else None
+        stages.append(
+            Stage(
+                "fit",
+                schedule,
+                windows("train", inputs=PRIVILEGED) if schedule == "hint" else train,
+                epochs,
+                patience,
+                record,
+            )
+        )
+        if schedule == "hint":
+            seen = shaped(windows("train", inputs=PRIVILEGED), kind, head)
+            twin = build(seen, 77)
+            with torch.no_grad():
+                twin.head.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+            more["twin"] = (seen, {n: p.clone() for n, p in twin.state_dict().items()})
+        return Job("arm", seed, shape, tuple(stages), train, validation, tuple(design.scaling.scale), **more)
+
+    return SimpleNamespace(fit=fit, design=design, job=job, windows=windows)
 
 
 @pytest.fixture(scope="session")

@@ -283,3 +283,34 @@ def test_self_taught_by_a_single_lead():
 def test_spread_follows_the_target(ensemble, daily):
     np.testing.assert_array_equal(ensemble.pairs.spread[..., 0], ensemble.pairs.teacher.spread["2m_temperature"])
     assert daily.pairs.spread is None
+
+
+def shifted_by(seconds, **more):
+    """Hourly observations, some of them later by so many seconds."""
+    late = [h + (seconds / 3600 if h % 7 == 3 else 0.0) for h in range(0, 500)]
+    return pair(teacher_of(range(0, 480, 12), (3, 6)), choice(late, **more))
+
+
+def test_no_tolerance_means_none():
+    """Two per cent of the step is the default; 0 is 0 but for the rounding of stored times."""
+    assert not shifted_by(40).notes and not shifted_by(0, tolerance_hours=0.0).notes
+    assert "left out" in shifted_by(40, tolerance_hours=0.0).notes[0]
+    assert "left out" in shifted_by(80).notes[0] and not shifted_by(80, tolerance_hours=0.05).notes
+
+
+def test_a_forecast_between_two_steps_needs_a_tolerance():
+    teacher = teacher_of(range(0, 480, 12), (3 + 40 / 3600, 6))
+    hours = list(range(0, 500))
+    assert pair(teacher, choice(hours)).valid.shape[1] == 2
+    assert pair(teacher, choice(hours, tolerance_hours=0.0)).valid.shape[1] == 1
+
+
+def test_only_the_target_has_to_be_numbers():
+    path = write_csv(range(0, 500))
+    lines = path.read_text().splitlines()
+    cells = ["flag", *("x" if n == 7 else "0" for n in range(len(lines) - 1))]
+    path.write_text("\n".join(f"{line},{cell}" for line, cell in zip(lines, cells, strict=True)))
+    teacher = teacher_of(range(0, 480, 12), (3, 6))
+    with pytest.raises(DataError, match="'flag' is not numeric"):
+        pair(teacher, DataChoice(observations=path))
+    assert pair(teacher, DataChoice(observations=path, target=("t2m",))).targets == ("2m_temperature",)

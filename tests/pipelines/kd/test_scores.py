@@ -136,3 +136,12 @@ def test_missing_leads_are_not_zero():
     truth[:, 1] = np.nan
     row = score("nwp", [truth + 1], truth, np.isfinite(truth), truth * 0, np.ones(2), NAMES)
     assert row["by_lead"]["rmse"][0] == pytest.approx(1) and np.isnan(row["by_lead"]["rmse"][1])
+
+
+def test_trials_are_counted_once_for_all_seeds():
+    one = {f"{arm}-{seed}": curve([3, 2], [3, 2]) for arm in ("alone", "distilled") for seed in (0, 1)}
+    trials = {f"trial{n}-0": curve([3, 2], [3, 2]) for n in range(3)}
+    without, counted = (compare(rows, entries(5, 4), [0, 1], 1, "K")["cost"] for rows in (one, one | trials))
+    spent = sum(rows[-1]["steps"] for rows in trials.values())
+    assert counted["distilled"]["steps"] == without["distilled"]["steps"] + spent / 2
+    assert counted["alone"] == without["alone"]

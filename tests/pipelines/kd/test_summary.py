@@ -138,3 +138,26 @@ def test_stations_by_name_or_number(run_results):
     assert station_names(results | {"stations": ["서울"]}) == "station 서울"
     assert station_names(results | {"stations": list("abc")}) == "stations a, b and c"
     assert station_names(results | {"stations": list("abcdef")}) == "6 stations"
+
+
+@pytest.mark.parametrize(
+    ("trials", "left", "words"),
+    [
+        (
+            {"base_rmse": 1.24, "rmse": 1.3, "epoch": 2, "leave": False},
+            0,
+            "AR of 1 past step, and stays there: on the parts",
+        ),
+        (
+            {"base_rmse": 1.63, "rmse": 1.55, "epoch": 9, "leave": True},
+            2,
+            "1.63 K; with its correction 1.55), and leaves it.",
+        ),
+        (None, 1, "leaves it in 1 of 2 seeds"),
+    ],
+)
+def test_where_a_residual_student_starts_is_said(run_results, trials, left, words):
+    results = run_results(mode="residual", taught="residual", own=False, control=False)
+    base = {"kind": "mos_ar", "memory": 1, "label": "linear MOS + AR of 1 past step", "left": left, "trials": trials}
+    (line,) = [line for line in comparison_lines(results | {"base": base}) if line.startswith("The student starts at")]
+    assert words in line and line.endswith(".")

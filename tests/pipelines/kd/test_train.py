@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,69 +16,12 @@ from hypothesis import strategies as st
 
 from sciml.pipelines.errors import NumericalError
 from sciml.pipelines.kd import train as module
-from sciml.pipelines.kd.design import make_design
-from sciml.pipelines.kd.student import Shape, build
-from sciml.pipelines.kd.train import Hooks, Job, Stage, Trainer, fixed_sample, order_of, rmse, with_goal
-from sciml.pipelines.kd.windows import DIRECT, PRIVILEGED, RESIDUAL, make_windows
+from sciml.pipelines.kd.student import build
+from sciml.pipelines.kd.train import Hooks, Stage, Trainer, fixed_sample, order_of, rmse, with_goal
+from sciml.pipelines.kd.windows import RESIDUAL
 
 HEADS = {"point": (), "gaussian": (), "quantile": (0.1, 0.5, 0.9)}
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def setting(weather):
-    """A small design and jobs over it: setting.job(schedule, ...)."""
-    made = weather(days=900, stations=2, leads_hours=(24, 48), observed_days=None, missing=0.03)
-    fit = replace(
-        made.fit, history=4, train_issues=90, epochs=3, archive_epochs=2, hidden=5, batch_size=16, learning_rate=5e-3
-    )
-    design = make_design(made.pairs, fit)
-
-    def windows(block, kind="observed", inputs=DIRECT):
-        return make_windows(design, getattr(design, block), fit, kind=kind, inputs=inputs)
-
-    def shaped(train, kind="lstm_ae", head="point"):
-        predictors = 0 if train.future is None else train.future.shape[2]
-        return Shape(
-            kind,
-            train.channels,
-            design.history,
-            design.horizon,
-            1,
-            5,
-            2 if kind == "lstm_ae" else 1,
-            predictors,
-            head,
-            HEADS[head],
-        )
-
-    def job(
-        schedule="none", *, kind="lstm_ae", head="point", inputs=DIRECT, seed=0, epochs=3, patience=None, **more
-    ) -> Job:
-        train, validation = windows("train", inputs=inputs), windows("validation", inputs=inputs)
-        shape, stages = shaped(train, kind, head), []
-        if schedule == "archive":
-            stages.append(Stage("archive", "pretrain", windows("archive", "record", inputs), 2, patience))
-        record = windows("archive", "record") if schedule == "joint" else None
-        stages.append(
-            Stage(
-                "fit",
-                schedule,
-                windows("train", inputs=PRIVILEGED) if schedule == "hint" else train,
-                epochs,
-                patience,
-                record,
-            )
-        )
-        if schedule == "hint":
-            seen = shaped(windows("train", inputs=PRIVILEGED), kind, head)
-            twin = build(seen, 77)
-            with torch.no_grad():
-                twin.head.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
-            more["twin"] = (seen, {n: p.clone() for n, p in twin.state_dict().items()})
-        return Job("arm", seed, shape, tuple(stages), train, validation, tuple(design.scaling.scale), **more)
-
-    return SimpleNamespace(fit=fit, design=design, job=job, windows=windows)
 
 
 def bits(trainer):
@@ -307,15 +249,6 @@ def test_epoch_zero_is_the_untrained_student(setting):
     )
 
 
-def test_a_residual_student_starts_at_the_corrected_forecast(setting):
-    job = setting.job(inputs=RESIDUAL)
-    trainer = Trainer(job, setting.fit, Hooks())
-    trainer.run()
-    design = setting.design
-    error = (design.corrected - design.pairs.truth)[design.validation]
-    assert trainer.state.rows[0]["validation_rmse"] == pytest.approx(np.sqrt(np.nanmean(error**2)), rel=1e-4)
-
-
 @pytest.mark.parametrize("schedule", ["none", "archive"])
 def test_the_best_weights_come_back(setting, schedule):
     """A learning rate that makes the later epochs worse."""
@@ -395,17 +328,6 @@ def test_last_good_weights_are_kept_when_training_diverges(setting):
     assert header["best"]["epoch"] == 0 and not header["finished"]
 
 
-def test_initial_weights_may_be_given(setting):
-    job = setting.job()
-    weights = {n: p.clone() for n, p in build(job.shape, 99).state_dict().items()}
-    trainer = Trainer(replace(job, initial=weights), setting.fit, Hooks())
-    assert all(torch.equal(p, weights[n]) for n, p in trainer.state.student.state_dict().items())
-    trainer.run()
-    assert all(
-        torch.equal(p, q) for p, q in zip(weights.values(), build(job.shape, 99).state_dict().values(), strict=True)
-    ), "and stay as they were"
-
-
 def test_the_privileged_twin_answers_and_stays(setting):
     job = setting.job("hint")
     trainer = Trainer(job, setting.fit, Hooks())
@@ -437,19 +359,6 @@ def test_masked_windows_do_not_teach(setting):
     b = Trainer(replace(job, train=spoilt, stages=(replace(job.stages[0], windows=spoilt),)), setting.fit, Hooks())
     a.run(), b.run()
     assert_same(bits(a), bits(b))
-
-
-def test_a_checkpoint_holds_all_of_the_state(setting):
-    trainer = Trainer(setting.job("archive"), setting.fit, Hooks())
-    trainer.run()
-    tensors, header = module.pack(trainer.state)
-    again = module.unpack(trainer.job, setting.fit, CPU, tensors, json.loads(json.dumps(header)))
-    second, header2 = module.pack(again)
-    assert header == header2 and tensors.keys() == second.keys()
-    assert all(np.array_equal(tensors[n], second[n]) for n in tensors)
-    assert Trainer(trainer.job, setting.fit, Hooks(load=lambda name: (tensors, header))).run(), (
-        "a finished job is finished"
-    )
 
 
 PROCESS = textwrap.dedent("""

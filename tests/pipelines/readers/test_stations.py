@@ -166,10 +166,10 @@ def test_a_text_cell_among_numbers_is_named(write, needed):
 
 
 def test_a_text_cell_in_a_column_that_is_not_needed(write):
-    text = "time,t2m,flag\n2020-01-01,1,0\n2020-01-02,2,M\n2020-01-03,3,0\n"
+    text = "time,t2m,flag\n2020-01-01,1,0\n2020-01-02,2,x\n2020-01-03,3,0\n"
     ds = read_observations(write("obs.csv", text), needed=["t2m"])
     assert list(ds.data_vars) == ["2m_temperature"] and any("flag" in note for note in ds.attrs["sciml_notes"])
-    with pytest.raises(DataError, match="'flag' .*line 3: 'M'") as caught:
+    with pytest.raises(DataError, match="'flag' .*line 3: 'x'") as caught:
         read_observations(write("obs.csv", text))
     assert "--target" in caught.value.hint
 
