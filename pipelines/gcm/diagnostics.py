@@ -1,8 +1,12 @@
 """Global integrals, extremes and spectra of a state: what conservation laws and the progress line look at.
 
 Means over the sphere are quadratures on the grid, vertical sums weighted by the layers' mass. SI units. Members are
-averaged, extremes are taken over all. Axes: [*nodal] grid axes, e optional member, k level.
+averaged, extremes are taken over all. A drift is a small difference of large numbers: the device sums one circle of
+latitude and layer in the precision of the run, of departures where a mean dominates; the rest is summed in float64.
+Axes: [*nodal] = [g, r, j'] grid axes, e optional member, k level.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +21,8 @@ from sciml.pipelines.gcm.dynamics.state import State
 from sciml.pipelines.gcm.fields import fluid_fields, grid_fields, surface_height
 from sciml.pipelines.gcm.scales import ATMOSPHERIC, EARTH
 
+_MEAN_PRESSURE = 1e5  # Pa, taken off before sums in float32 and put back after them
+
 
 def area_weights(plan: Plan) -> np.ndarray:
     """Weights [*nodal] of a mean over the sphere, with sum 1."""
@@ -25,74 +31,122 @@ def area_weights(plan: Plan) -> np.ndarray:
     return np.broadcast_to(weights, plan.nodal_shape)
 
 
-def sphere_mean(plan: Plan, x: Array) -> Array:
-    """Mean over the sphere of x[*nodal, ...]."""
-    weights = jnp.asarray(area_weights(plan), x.dtype)
-    return jnp.tensordot(weights, x, axes=weights.ndim)
+def circles(plan: Plan, x: Array) -> Array:
+    """Weighted sums [g, j', ...] over the longitudes of x[*nodal, ...], by the device. No dot: those may be in TF32."""
+    weights = jnp.asarray(plan.geometry.longitude_weights, x.dtype)
+    return (x * weights.reshape(-1, *[1] * (x.ndim - 2))).sum(1)
+
+
+def over_sphere(plan: Plan, sums: Array) -> np.ndarray:
+    """Mean over the sphere [...] float64 from what `circles` gave, by the host."""
+    weights = plan.geometry.sin_lat_weights[1] / (4 * np.pi)
+    return np.einsum("gj...,j->...", np.asarray(sums, np.float64), weights)
+
+
+def sphere_mean(plan: Plan, x: Array) -> np.ndarray:
+    """Mean over the sphere [...] float64 of x[*nodal, ...]."""
+    return over_sphere(plan, circles(plan, x))
 
 
 @jax.jit
-def atmosphere(equation: PrimitiveEquations, state: State) -> dict[str, Array]:
-    """Diagnostics of the primitive equations.
-
-    mean_surface_pressure, surface_pressure_min, surface_pressure_max [Pa]; max_wind [m s-1]; temperature_min, temperature_max [K]; kinetic_energy, total_energy
-    [J m-2]; angular_momentum [kg s-1], relative and planetary per unit area; enstrophy [s-2]; mean_<tracer> [kg m-2].
-    """
+def _atmosphere(equation: PrimitiveEquations, state: State) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(sums over circles, extremes); sums named for what is multiplied with ps and summed."""
     plan, found = equation.plan, grid_fields(equation, state)
-    u, v, t, surface = (
+    u, v, t, ps = (
         found[name] for name in ("u_component_of_wind", "v_component_of_wind", "temperature", "surface_pressure")
     )
-    mass = surface / EARTH.gravity * equation.levels.thickness.astype(t.dtype)
-    square = u**2 + v**2
-    cos_lat = plan.rows(plan.cos_lat, u.ndim)
-    ground = plan.rows(surface_height(equation), surface.ndim)
-
-    def total(x: Array) -> Array:
-        return sphere_mean(plan, (mass * x).sum(-1)).mean()
-
-    turning = EARTH.radius * cos_lat * (u + EARTH.angular_velocity * EARTH.radius * cos_lat)
-    kinetic = total(square / 2)
-    potential = sphere_mean(plan, surface * ground / EARTH.gravity).mean()
-    facts = {
-        "mean_surface_pressure": sphere_mean(plan, surface).mean(),
-        "surface_pressure_min": surface.min(),
-        "surface_pressure_max": surface.max(),
+    square, cos_lat = u**2 + v**2, plan.rows(plan.cos_lat, u.ndim)
+    sums = {
+        "pressure": ps - _MEAN_PRESSURE,
+        "kinetic": ps * (square / 2),
+        "heat": ps * (EARTH.heat_capacity * (t - equation.reference_temperature)),
+        "ground": ps * plan.rows(surface_height(equation), ps.ndim),
+        "relative": ps * (EARTH.radius * cos_lat * u),
+        "planetary": (ps - _MEAN_PRESSURE)
+        * (EARTH.angular_velocity * (EARTH.radius * plan.rows(cos_lat, ps.ndim)) ** 2),
+        "enstrophy": (found["vorticity"] / EARTH.angular_velocity) ** 2 / 2,
+    }
+    sums |= {f"mean_{name}": ps * found[name] for name in state.tracers}
+    extremes = {
+        "surface_pressure_min": ps.min(),
+        "surface_pressure_max": ps.max(),
         "max_wind": jnp.sqrt(square.max()),
         "temperature_min": t.min(),
         "temperature_max": t.max(),
-        "kinetic_energy": kinetic,
-        "total_energy": kinetic + total(EARTH.heat_capacity * t) + potential,
-        "angular_momentum": total(turning),
-        "enstrophy": sphere_mean(
-            plan, (found["vorticity"] ** 2 / 2) @ equation.levels.thickness.astype(t.dtype)
-        ).mean(),
     }
-    return facts | {f"mean_{name}": total(found[name]) for name in state.tracers}
+    return {name: circles(plan, x) for name, x in sums.items()}, extremes
+
+
+def atmosphere(equation: PrimitiveEquations, state: State) -> dict[str, Any]:
+    """Diagnostics of the primitive equations.
+
+    mean_surface_pressure, surface_pressure_min, surface_pressure_max [Pa]; max_wind [m s-1]; temperature_min,
+    temperature_max [K]; kinetic_energy, total_energy [J m-2]; angular_momentum [kg s-1], relative and planetary per
+    unit area; enstrophy [s-2]; mean_<tracer> [kg m-2].
+    """
+    sums, extremes = jax.device_get(_atmosphere(equation, state))
+    thickness = equation.levels.thickness
+    # means over the sphere and the members of each layer [k], or of the surface [1]
+    mean = {name: over_sphere(equation.plan, x) for name, x in sums.items()}
+    mean = {name: x.reshape(-1, x.shape[-1]).mean(0) for name, x in mean.items()}
+    pressure = float(mean["pressure"][0]) + _MEAN_PRESSURE
+    profile = np.asarray(equation.reference_temperature, np.float64)
+    heat = mean["heat"] + EARTH.heat_capacity * profile * pressure
+    turning = EARTH.angular_velocity * EARTH.radius**2 * 2 / 3 * _MEAN_PRESSURE + float(mean["planetary"][0])
+    kinetic = mean["kinetic"] @ thickness / EARTH.gravity
+    facts = {
+        "mean_surface_pressure": pressure,
+        **extremes,
+        "kinetic_energy": kinetic,
+        "total_energy": kinetic + (heat @ thickness + float(mean["ground"][0])) / EARTH.gravity,
+        "angular_momentum": (mean["relative"] @ thickness + turning) / EARTH.gravity,
+        "enstrophy": EARTH.angular_velocity**2 * mean["enstrophy"] @ thickness,
+    }
+    return facts | {name: x @ thickness / EARTH.gravity for name, x in mean.items() if name.startswith("mean_")}
 
 
 @jax.jit
-def fluid(equation: ShallowWater, state: ShallowWaterState) -> dict[str, Array]:
+def _fluid(equation: ShallowWater, state: ShallowWaterState) -> tuple[dict[str, Array], Array]:
+    plan, found = equation.plan, fluid_fields(equation, state)
+    square = found["u_component_of_wind"] ** 2 + found["v_component_of_wind"] ** 2
+    depth, height = found["depth"], found["height"]
+    mean = _mean_depth(equation)
+    bottom, excess = height - depth, depth - mean
+    sums = {
+        "depth": excess,
+        "kinetic": depth * square / 2,
+        # g (height^2 - bottom^2) / 2 with height = mean + excess + bottom, but for the constant g mean^2 / 2
+        "potential": EARTH.gravity * (excess * (excess / 2 + mean) + depth * bottom),
+        "potential_enstrophy": (found["potential_vorticity"] * (mean / EARTH.angular_velocity)) ** 2 * depth / 2,
+    }
+    return {name: circles(plan, x) for name, x in sums.items()}, jnp.sqrt(square.max())
+
+
+def _mean_depth(equation: ShallowWater) -> Any:
+    """Depth [m] of the reference potential."""
+    return ATMOSPHERIC.dim(equation.reference_potential, "m2 s-2") / EARTH.gravity
+
+
+def fluid(equation: ShallowWater, state: ShallowWaterState) -> dict[str, Any]:
     """Diagnostics of the shallow-water equations.
 
     mean_height [m] of the fluid's depth; max_wind [m s-1]; total_energy [m3 s-2]; potential_enstrophy [m-1 s-2].
     """
-    plan, found = equation.plan, fluid_fields(equation, state)
-    square = found["u_component_of_wind"] ** 2 + found["v_component_of_wind"] ** 2
-    depth, height = found["depth"], found["height"]
-    bottom = height - depth
-    energy = depth * square / 2 + EARTH.gravity * (height**2 - bottom**2) / 2
+    sums, wind = jax.device_get(_fluid(equation, state))
+    found = {name: float(over_sphere(equation.plan, x).mean()) for name, x in sums.items()}
+    depth = float(_mean_depth(equation))
     return {
-        "mean_height": sphere_mean(plan, depth).mean(),
-        "max_wind": jnp.sqrt(square.max()),
-        "total_energy": sphere_mean(plan, energy).mean(),
-        "potential_enstrophy": sphere_mean(plan, found["potential_vorticity"] ** 2 * depth / 2).mean(),
+        "mean_height": depth + found["depth"],
+        "max_wind": wind,
+        "total_energy": found["kinetic"] + found["potential"] + EARTH.gravity * depth**2 / 2,
+        "potential_enstrophy": found["potential_enstrophy"] * (EARTH.angular_velocity / depth) ** 2,
     }
 
 
 @jax.jit
 def _spectrum(plan: Plan, vorticity: Array, divergence: Array, thickness: Array) -> Array:
     inverse = over_columns(-plan.operators["inverse_laplacian"], vorticity, len(plan.modal_shape))
-    energy = (inverse * (vorticity**2 + divergence**2) / 2) @ thickness
+    energy = (inverse * (vorticity**2 + divergence**2) / 2 * thickness).sum(-1)
     energy = energy.reshape(*plan.modal_shape, -1).mean(-1)
     return jnp.zeros(plan.truncation.total, energy.dtype).at[jnp.asarray(plan.total_wavenumber)].add(
         energy, mode="drop"

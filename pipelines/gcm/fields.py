@@ -1,9 +1,10 @@
 """From modal states to physical fields in SI units on longitudes and latitudes, on sigma layers or pressure levels.
 
 Everything that is needed comes out of one synthesis; levels are interpolated before the copy to the host, linearly in
-pressure. Above the top layer the air is isothermal, below the lowest one it warms with the standard lapse rate, and the
-geopotential goes with it hydrostatically; all else stays constant there. Linear continuation of temperature, as in
-NeuralGCM's decoder, gives 100 to 450 K at 850 hPa under Tibet. Axes: [*nodal] grid axes, e optional member, k level.
+pressure, the geopotential hydrostatically. Above the top layer the air is isothermal, below the lowest one it warms
+with the standard lapse rate, and the geopotential goes with it; all else stays constant there. Linear continuation of
+temperature, as in NeuralGCM's decoder, gives 100 to 450 K at 850 hPa under Tibet.
+Axes: [*nodal] grid axes, e optional member, k level.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,34 @@ from sciml.pipelines.gcm.dynamics.primitive_equations import PrimitiveEquations
 from sciml.pipelines.gcm.dynamics.shallow_water import ShallowWater, ShallowWaterState
 from sciml.pipelines.gcm.dynamics.state import SPECIFIC_HUMIDITY, State
 from sciml.pipelines.gcm.scales import ATMOSPHERIC, EARTH
-from sciml.pipelines.gcm.setups.vertical_regrid import sigma_to_pressure
+from sciml.pipelines.gcm.setups.vertical_regrid import hydrostatic, sigma_to_pressure
 
 STANDARD_LAPSE_RATE = 0.0065  # K m-1, of the standard atmosphere, below the lowest layer
 
 
 def _si(value: Array, unit: str) -> Array:
     return ATMOSPHERIC.dim(value, unit)
+
+
+def _standard(plan: Plan, name: str, x: Array) -> Array:
+    """x[*nodal, ...] on the standard grid [i, j, ...], with the wind at poles that are grid points."""
+    x = layout.to_standard(plan, x)
+    if name not in ("u_component_of_wind", "v_component_of_wind") or plan.geometry.grid != "equiangular_with_poles":
+        return x
+    return x.at[:, 0].set(_pole(x[:, 1], x[:, 2])).at[:, -1].set(_pole(x[:, -2], x[:, -3]))
+
+
+def _pole(next_to: Array, further: Array) -> Array:
+    """Wind component at the pole from the two nearest circles [i, ...] of latitudes in equal steps.
+
+    A smooth wind has zonal wavenumber 1 alone at a pole, even in the distance from it: (4 x_1 - x_2) / 3 to fourth
+    order. It is the limit of cos(lat) u / cos(lat), which there is 0 / 0.
+    """
+    x = (4 * next_to - further) / 3
+    angle = 2 * np.pi * np.arange(len(x)) / len(x)
+    waves = jnp.asarray(np.stack([np.cos(angle), np.sin(angle)]), x.dtype)
+    amplitude = 2 / len(x) * (waves.reshape(*waves.shape, *[1] * (x.ndim - 1)) * x).sum(1)
+    return sum(jnp.multiply.outer(wave, one) for wave, one in zip(waves, amplitude, strict=True))
 
 
 def surface_height(equation: PrimitiveEquations) -> Array:
@@ -59,10 +81,9 @@ def grid_fields(equation: PrimitiveEquations, state: State) -> dict[str, Array]:
     temperature = grid.temperature_variation + equation.reference_temperature
     surface = _si(jnp.exp(grid.log_surface_pressure), "Pa")
     ground = plan.rows(surface_height(equation), surface.ndim)
-    hydrostatic = vertical.geopotential(levels, EARTH.gas_constant).T
-    geopotential = ground + columns(
-        _virtual(equation, temperature, grid.tracers), jnp.asarray(hydrostatic, temperature.dtype)
-    )
+    virtual = _virtual(equation, temperature, grid.tracers)
+    integral = vertical.geopotential(levels, EARTH.gas_constant).T
+    geopotential = ground + columns(virtual, jnp.asarray(integral, temperature.dtype))
     a, b = grid.cos_lat_gradient
     advection = grid.sec2_lat * (grid.cos_lat_u * a + grid.cos_lat_v * b)
     work = jnp.asarray(vertical.pressure_velocity(levels).T, temperature.dtype)
@@ -73,6 +94,7 @@ def grid_fields(equation: PrimitiveEquations, state: State) -> dict[str, Array]:
         "u_component_of_wind": _si(grid.cos_lat_u * sec, "m s-1"),
         "v_component_of_wind": _si(grid.cos_lat_v * sec, "m s-1"),
         "temperature": temperature,
+        "virtual_temperature": virtual,
         "geopotential": geopotential,
         "vorticity": _si(grid.vorticity, "s-1"),
         "divergence": _si(grid.divergence, "s-1"),
@@ -98,19 +120,28 @@ def _beyond(name: str, found: dict[str, Array], sigma: np.ndarray, pressures: np
     return below - EARTH.gas_constant * t[..., :1] * jnp.log(jnp.minimum(ratio / sigma[0], 1.0))
 
 
+def _on_pressure(name: str, found: dict[str, Array], sigma: np.ndarray, pressures: np.ndarray) -> Array:
+    """The field `name` of `found` on layers `sigma` [k] at `pressures` [n] Pa."""
+    x, surface = found[name], found["surface_pressure"]
+    if name == "geopotential":
+        heat = EARTH.gas_constant * found["virtual_temperature"]
+        x = hydrostatic(x, heat, sigma, pressures.astype(x.dtype) / surface)
+    else:
+        x = sigma_to_pressure(x, sigma, surface, pressures, "constant")
+    return x + _beyond(name, found, sigma, pressures)
+
+
 @partial(jax.jit, static_argnames=("names", "pressures"))
 def _atmosphere(
     equation: PrimitiveEquations, state: State, names: tuple[str, ...], pressures: tuple[float, ...] | None
 ) -> dict[str, Array]:
     found = grid_fields(equation, state)
-    surface, sigma = found["surface_pressure"], equation.levels.centers
     result = {}
     for name in names:
         x = found[name]
         if pressures is not None and x.shape[-1] > 1:
-            wanted = 100.0 * np.asarray(pressures)
-            x = sigma_to_pressure(x, sigma, surface, wanted, "constant") + _beyond(name, found, sigma, wanted)
-        result[name] = layout.to_standard(equation.plan, x)
+            x = _on_pressure(name, found, equation.levels.centers, 100.0 * np.asarray(pressures))
+        result[name] = _standard(equation.plan, name, x)
     return result
 
 
@@ -144,7 +175,7 @@ def fluid_fields(equation: ShallowWater, state: ShallowWaterState) -> dict[str, 
 @partial(jax.jit, static_argnames=("names",))
 def _fluid(equation: ShallowWater, state: ShallowWaterState, names: tuple[str, ...]) -> dict[str, Array]:
     found = fluid_fields(equation, state)
-    return {name: layout.to_standard(equation.plan, found[name]) for name in names}
+    return {name: _standard(equation.plan, name, found[name]) for name in names}
 
 
 def _rows(x: Array) -> np.ndarray:

@@ -236,7 +236,7 @@ class _Loop:
             f"the integration was lost at step {total} (day {day:.4g}, {self.integration.date(day)}): {where}; "
             f"{frames} frames up to day {(frames - 1) * settings.interval_hours / 24:g} are kept in {self.path}",
             hint=f"use --step-minutes {smaller_step(settings):g} (now {settings.step_seconds / 60:g}), "
-            "or --diffusion-hours 6",
+            f"or --diffusion-hours {settings.diffusion / 2 or 6:.3g}",
         )
 
     def _warn_of_space(self) -> None:

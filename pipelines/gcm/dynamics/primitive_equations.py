@@ -31,6 +31,7 @@ from sciml.pipelines.gcm.dynamics.products import (
     grid_state,
     product_tables,
     products,
+    side_by_side,
 )
 from sciml.pipelines.gcm.dynamics.state import SPECIFIC_HUMIDITY, State
 from sciml.pipelines.gcm.dynamics.vertical import SigmaLevels
@@ -101,7 +102,7 @@ class PrimitiveEquations:
         x, grid = self.to_grid(state, pressure=forcing is not None)
         force = GridTendency() if forcing is None else forcing(self, grid)
         parts = products(x, grid, self.tables, self.constants, self._humidity(state), force)
-        return self._from_products(transform.analysis(self.plan, jnp.concatenate(parts, axis=-1)), tuple(grid.tracers))
+        return self._from_products(transform.analysis(self.plan, side_by_side(parts)), tuple(grid.tracers))
 
     def _from_products(self, y: Array, names: tuple[str, ...]) -> State:
         levels = len(self.levels)

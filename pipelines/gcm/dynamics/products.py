@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from sciml.pipelines.gcm.dynamics import vertical
 from sciml.pipelines.gcm.dynamics.implicit import columns
@@ -134,6 +134,26 @@ class Humidity:
         q = grid.tracers[SPECIFIC_HUMIDITY]
         moist = grid.temperature_variation * (1 + self.gas * q) + reference * ((self.gas - self.heat) * q)
         return moist / (1 + self.heat * q)
+
+
+@jax.custom_jvp
+def side_by_side(parts: list[Array]) -> Array:
+    """The parts [..., k_i] as columns [..., sum k_i], each computed in its place.
+
+    A concatenation would be computed in one loop that asks for every number which part it is from: 2 times slower on
+    a CPU. Its derivative is a concatenation again, whose transpose is free.
+    """
+    out = lax.empty((*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)), parts[0].dtype)
+    start = 0
+    for part in parts:
+        out = lax.dynamic_update_slice_in_dim(out, part, start, axis=out.ndim - 1)
+        start += part.shape[-1]
+    return out
+
+
+@side_by_side.defjvp
+def _side_by_side_jvp(primals, tangents):
+    return side_by_side(*primals), jnp.concatenate(*tangents, axis=-1)
 
 
 # Position of the first advected field, cos(lat) u, among the synthesised fields.

@@ -7,6 +7,7 @@ that the state is hydrostatically consistent from the first step. Axes: i longit
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from sciml.pipelines.readers.netcdf import open_dataset
 NEEDED = ("u_component_of_wind", "v_component_of_wind", "temperature", "geopotential")
 TRACERS = (SPECIFIC_HUMIDITY, CLOUD_ICE, CLOUD_LIQUID)
 SURFACE = "geopotential_at_surface"
+GEOPOTENTIAL_METRE = 9.80665  # m2 s-2, by definition (WMO)
 REFERENCE_TEMPERATURE = 288.0  # K, isothermal as in the released NeuralGCM models: stable for any real profile
 # Factor exp(-16 (l / l_max)^8) on the orography. Surface pressure carries its imprint, of which the filter of the time
 # step takes the shortest waves away at every step, and mass with them: 0.5 % a day at T42 with the bare truncation,
@@ -71,8 +73,7 @@ def read_analysis(
     otherwise); `method` is conservative or bilinear. DataError names file, variable and value; SettingsError the option.
     """
     path, progress = Path(path), progress or Progress()
-    ds, time = _one_time(open_dataset(path), path, start, progress)
-    ds = _with_geopotential(ds)
+    ds, time = _one_time(_opened(path), path, start, progress)
     missing = [name for name in NEEDED if name not in ds]
     if missing:
         raise DataError(
@@ -85,7 +86,7 @@ def read_analysis(
     to_model = _regridder(ds, plan, path, method)
     columns = {name: to_model(values) for name, values in columns.items()}
     ground, mask = _ground(ds, path, surface, plan, method, to_model)
-    ps = 100.0 * vertical_regrid.surface_pressure(columns["geopotential"], pressure, ground)
+    ps = 100.0 * vertical_regrid.surface_pressure(columns["geopotential"], pressure, ground, logarithmic=True)
     _check_surface_pressure(ps, path, plan)
     on_sigma = {
         name: vertical_regrid.pressure_to_sigma(columns[name], 100.0 * pressure, ps, levels.centers)
@@ -120,10 +121,12 @@ def _one_time(
     if "number" in ds.dims:
         progress.note(f"{path}: the first of {ds.sizes['number']} members is taken")
         ds = ds.isel(number=0)
-    if "time" in ds.dims:
-        ds = ds.isel(time=_index_of(ds["time"].values, path, start))
-        if start is None and "time" in ds.coords and ds["time"].size == 1:
-            progress.note(f"{path}: starting at {np.datetime_as_string(ds['time'].values, unit='m')}")
+    if "time" in ds.coords:
+        index = _index_of(np.atleast_1d(ds["time"].values), path, start)
+        ds = ds.isel(time=index) if "time" in ds.dims else ds
+        progress.note(f"{path}: starting at {_minutes(ds['time'].values)}")
+    elif "time" in ds.dims:
+        ds = ds.isel(time=0)
     if "time" not in ds.coords:
         return ds, None
     time = ds["time"].values.astype("datetime64[s]")
@@ -135,13 +138,17 @@ def _one_time(
 def _index_of(times: np.ndarray, path: Path, start: str | None) -> int:
     if start is None:
         return 0
-    found = np.flatnonzero(times == np.datetime64(start, "ns"))
-    if len(found):
-        return int(found[0])
-    nearest = times[np.abs(times - np.datetime64(start, "ns")).argmin()]
+    wanted = datetime.fromisoformat(start)
+    if wanted.tzinfo is not None:
+        wanted = wanted.astimezone(UTC).replace(tzinfo=None)
+    away = np.abs(times - np.datetime64(wanted, "ns"))
+    nearest = int(away.argmin())
+    if away[nearest] == np.timedelta64(0, "ns"):
+        return nearest
+    what = f"{len(times)} times from {_minutes(times[0])} to {_minutes(times[-1])}"
     raise SettingsError(
-        f"--start {start}: {path} holds {len(times)} times from {_minutes(times[0])} to {_minutes(times[-1])}",
-        hint=f"the nearest is --start {_minutes(nearest)}",
+        f"--start {start}: {path} holds {what if len(times) > 1 else f'the time {_minutes(times[0])}'}",
+        hint=f"the nearest is --start {_minutes(times[nearest])}",
     )
 
 
@@ -152,11 +159,20 @@ def _minutes(time: np.datetime64) -> str:
 # --- variables
 
 
-def _with_geopotential(ds: xr.Dataset) -> xr.Dataset:
-    """Geopotential from geopotential height, as in GFS files, where only that is there."""
-    for height, name in (("geopotential_height", "geopotential"), ("orography", SURFACE)):
-        if name not in ds and height in ds:
-            ds = ds.assign({name: ds[height] * EARTH.gravity})
+def _opened(path: Path) -> xr.Dataset:
+    """The file under house names: geopotential for heights, as in GFS files, and one axis for the time, `time`."""
+    ds = open_dataset(path)
+    if "time" not in ds.variables and "valid_time" in ds.variables:
+        ds = ds.rename(valid_time="time")  # as the Climate Data Store has it since 2024
+    for height, name in (("geopotential_height", "geopotential"), ("altitude", SURFACE)):
+        if name not in ds and height in ds.variables:
+            ds = ds.assign({name: ds[height].reset_coords(drop=True) * GEOPOTENTIAL_METRE})
+            ds[name].attrs["units"] = "m2 s-2"
+    for name in ("geopotential", SURFACE):
+        if name in ds and ds[name].attrs.get("units") == "m":
+            ds[name] = (ds[name] * GEOPOTENTIAL_METRE).assign_attrs(units="m2 s-2")
+    if "longitude" in ds.dims and "longitude" in ds.coords:
+        ds = ds.drop_duplicates("longitude")  # the meridian that closes the circle for plotting
     return ds
 
 
@@ -249,7 +265,7 @@ def _ground(
     """(surface geopotential [i, j, 1] m2 s-2 as the truncation carries it, land-sea mask or None)."""
     if surface is not None:
         path = Path(surface)
-        ds = _with_geopotential(open_dataset(path))
+        ds = _opened(path)
         ds = ds.isel({dim: 0 for dim in ("time",) if dim in ds.dims})
         if SURFACE not in ds and "geopotential" in ds and "level" not in ds["geopotential"].dims:
             ds = ds.assign({SURFACE: ds["geopotential"]})
@@ -262,11 +278,22 @@ def _ground(
     if surface is not None:
         to_model = _regridder(ds, plan, path, method)
     flat = ("longitude", "latitude")
-    height = to_model(_columns(ds, SURFACE, path, flat))[..., None]
+    height = _columns(ds, SURFACE, path, flat)
+    _check_not_metres(height, ds[SURFACE].attrs.get("units", ""), path)
+    height = to_model(height)[..., None]
     mask = None
     if "land_sea_mask" in ds:
         mask = to_model(ds["land_sea_mask"].squeeze(drop=True).transpose(*flat).values.astype(np.float64))[..., None]
     return _smoothed(plan, height), mask
+
+
+def _check_not_metres(height: np.ndarray, units: str, path: Path) -> None:
+    """The Himalaya are 5000 m or 50000 m2 s-2 high: without a unit, what lies between tells which it is."""
+    if not units and 1e3 < height.max() < 1e4:
+        raise DataError(
+            f"{path}: {SURFACE} has no units and reaches {height.max():.4g}, which looks like metres",
+            hint="say units m or m2 s-2 in the file, e.g. ncatted -a units,NAME,o,c,m FILE",
+        )
 
 
 def _smoothed(plan: Plan, height: np.ndarray) -> np.ndarray:

@@ -43,6 +43,12 @@ def test_long_runs_keep_their_mass():
     assert Rollout(fix_mass=True).fixes_mass and not Rollout(days=30, fix_mass=False).fixes_mass
 
 
+def test_an_analysis_is_diffused_unless_told_otherwise():
+    assert Rollout().diffusion == 0 and Rollout(diffusion_hours=3).diffusion == 3
+    assert Rollout(initial="a.nc").diffusion == 6 and Rollout(initial="a.nc", diffusion_hours=0).diffusion == 0
+    assert Rollout(initial="a.nc", truncation="T85").diffusion == pytest.approx(6 / 2.4, rel=0.02)
+
+
 def test_held_suarez_is_forced_unless_told_otherwise():
     assert Rollout(initial="held_suarez").forced and Rollout(initial="rest", forcing="held_suarez").forced
     assert not Rollout(initial="held_suarez", forcing="none").forced

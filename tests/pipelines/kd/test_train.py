@@ -416,3 +416,14 @@ def test_clipping_is_that_of_torch(most):
     _clip(mine, most)
     torch.nn.utils.clip_grad_norm_(theirs, most, foreach=True)
     assert mine[2].grad is None and all(torch.equal(a.grad, b.grad) for a, b in zip(mine[:2], theirs[:2], strict=True))
+
+
+@pytest.mark.parametrize(("longer", "doubted"), [(1, False), (4, True)])
+def test_weights_of_a_longer_archive_get_the_benefit_of_the_doubt(setting, monkeypatch, longer, doubted):
+    """Only as far as the archive is longer than the observations: over the same times the better validation decides."""
+    trainer = Trainer(setting.job("archive"), setting.fit, Hooks())
+    archive, fit = trainer.job.stages
+    counts = {id(fit.windows): 10, id(archive.windows): 10 * longer}
+    monkeypatch.setattr("sciml.pipelines.kd.train._issues", lambda windows: counts.get(id(windows), 38))
+    trainer.state.best = {"rmse": 1.0, "stage": "archive", "epoch": 3}
+    assert (trainer._to_beat(fit) < 1.0) is doubted
