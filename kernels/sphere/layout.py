@@ -5,22 +5,26 @@ last. Row orders of coefficients: "real" 0, +1, -1, +2, -2 ... and "zero_imag" 0
 cosine and -m the sine: the two orders in which NeuralGCM checkpoints were trained.
 """
 
-import jax
-import jax.numpy as jnp
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sciml.kernels.sphere.geometry import Geometry
-from sciml.kernels.sphere.plan import Plan
+
+if TYPE_CHECKING:
+    from sciml.kernels.sphere.plan import Plan
 
 ROWS = ("real", "zero_imag")
 
 
 def _space(x):
-    return jnp if isinstance(x, jax.Array) else np
+    return np if isinstance(x, np.ndarray) else x.__array_namespace__()
 
 
 def _geometry(plan: Plan | Geometry) -> Geometry:
-    return plan if isinstance(plan, Geometry) else plan.geometry
+    return getattr(plan, "geometry", plan)
 
 
 def to_standard(plan: Plan | Geometry, z):

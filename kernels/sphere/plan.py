@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from sciml.kernels.sphere import reference
 from sciml.kernels.sphere.geometry import LONGITUDE_FOLDS, Geometry
 from sciml.kernels.sphere.grids import Truncation, latitudes, truncation
+from sciml.kernels.sphere.tables import latitude_tables, operator_tables, transform_tables
 
 PRECISIONS = ("float32", "BF16_BF16_F32_X3", "float64", "TF32")
 
@@ -30,14 +30,26 @@ class How:
     mesh: Mesh | None = None
     axis: str | None = None
 
+    @property
+    def modal_spec(self) -> PartitionSpec:
+        """Coefficients are shared by m'."""
+        return PartitionSpec(None, None, None, self.axis)
+
+    @property
+    def nodal_spec(self) -> PartitionSpec:
+        """Values are shared by j'."""
+        return PartitionSpec(None, None, self.axis)
+
+    @property
+    def table_specs(self) -> tuple[PartitionSpec, ...]:
+        """Legendre, Fourier, butterfly, hemisphere: only what belongs to one m' is shared."""
+        return self.modal_spec, PartitionSpec(), PartitionSpec(), PartitionSpec(None, None, self.axis)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Tables:
-    """legendre [s, p, q, m', j', l'], fourier [s, p, q, r, m'] or [p, q, r, (s m')] and the butterfly [g, b].
-
-    The `_weighted` ones carry the quadrature weights. hemisphere [h, p, m'] only where the half turn is not folded.
-    """
+    """Those of tables.FoldedTables, on the device."""
 
     legendre: Array
     legendre_weighted: Array
@@ -113,6 +125,16 @@ class Plan:
         """Degrees north [j] of the standard grid, from south to north."""
         return np.degrees(np.arcsin(latitudes(self.geometry.grid, self.truncation.nlat)[0]))
 
+    @property
+    def modal_sharding(self) -> NamedSharding | None:
+        """Where the parts of coefficients [*modal, ...] lie on a mesh; None without one."""
+        return None if self.how.mesh is None else NamedSharding(self.how.mesh, self.how.modal_spec)
+
+    @property
+    def nodal_sharding(self) -> NamedSharding | None:
+        """Where the parts of values [*nodal, ...] lie on a mesh; None without one."""
+        return None if self.how.mesh is None else NamedSharding(self.how.mesh, self.how.nodal_spec)
+
     def rows(self, table: Array, ndim: int) -> Array:
         """A nodal table [*nodal, 1] with ones for further column axes, to multiply an array of `ndim` axes."""
         axes = len(self.nodal_shape)
@@ -137,61 +159,21 @@ def _geometry(t: Truncation, grid: str, fold: str, platform: str, shares: int) -
     return Geometry(t, grid, equator, longitude, shares)
 
 
-def _legendre(geometry: Geometry) -> np.ndarray:
-    """P [s, p, q, m', j', l'] float64, 0 at dead entries."""
-    t, (_, p, q, m, n) = geometry.truncation, geometry.modal_shape
-    table = reference.legendre(t.zonal, t.total, geometry.sin_lat_weights[0])
-    table = np.pad(table, ((0, q * m - t.zonal), (0, 0), (0, p * n - t.total)))
-    table = table.reshape(m, q, -1, n, p).transpose(4, 1, 0, 2, 3)
-    live = geometry.wavenumbers[2]
-    return np.where(live[:, :, :, :, None, :], table[None], 0.0)
+def _put(table: np.ndarray | None, dtype, how: How, spec: PartitionSpec) -> Array | None:
+    """The table on the device, or its parts on those of the mesh."""
+    if table is None:
+        return None
+    if how.mesh is None:
+        return jnp.asarray(table, dtype)
+    return jax.device_put(np.asarray(table, dtype), NamedSharding(how.mesh, spec))
 
 
-def _fourier(geometry: Geometry) -> np.ndarray:
-    """F [s, p, q, r, m'] float64, 0 at dead entries."""
-    t, (s, p, q, m, _) = geometry.truncation, geometry.modal_shape
-    longitude = 2 * np.pi * np.arange(geometry.rows) / t.nlon
-    table = np.pad(reference.fourier(t.zonal, longitude), ((0, 0), (0, 0), (0, q * m - t.zonal)))
-    table[1, :, 0] = 0.0
-    table = table.reshape(s, geometry.rows, m, q).transpose(0, 3, 1, 2)[:, None]
-    return np.broadcast_to(table, (s, p, q, geometry.rows, m)).copy()
-
-
-def _tables(geometry: Geometry, dtype) -> Tables:
-    legendre, fourier = _legendre(geometry), _fourier(geometry)
-    weighted = legendre * geometry.sin_lat_weights[1][:, None]
-    fourier_weighted = fourier * geometry.longitude_weights[:, None]
-    if geometry.mirrors == 1:  # cosine and sine are one sum
-        fourier, fourier_weighted = (
-            f.transpose(1, 2, 3, 0, 4).reshape(*f.shape[1:4], -1) for f in (fourier, fourier_weighted)
-        )
-    hemisphere = geometry.hemisphere_signs
-    return Tables(
-        *(jnp.asarray(a, dtype) for a in (legendre, weighted, fourier, fourier_weighted, geometry.signs)),
-        None if hemisphere is None else jnp.asarray(hemisphere, dtype),
-    )
-
-
-def operator_tables(geometry: Geometry) -> dict[str, np.ndarray]:
-    """Float64 tables [*modal, 1] of the spectral operators, see operators.py; all zero at dead entries."""
-    total, zonal, live = geometry.wavenumbers
-    l, m = total.astype(np.float64), zonal.astype(np.float64)
-    one = np.where(live, 1.0, 0.0)
-    a = one * np.sqrt(np.maximum(l**2 - m**2, 0) / (4 * l**2 - 1) * (l > 0))
-    b = one * np.sqrt(np.maximum((l + 1) ** 2 - m**2, 0) / (4 * (l + 1) ** 2 - 1))
-    b = np.where(total < geometry.truncation.total - 1, b, 0.0)
-    sign = np.where(np.arange(2) == 0, 1.0, -1.0).reshape(2, 1, 1, 1, 1)
-    inverse = -one / np.where(total > 0, l * (l + 1), 1.0) * (total > 0)
-    tables = {
-        "zonal": sign * m * one,
-        "gradient_down": (l + 1) * a,
-        "gradient_up": -l * b,
-        "divergence_down": (l - 1) * a,
-        "divergence_up": -(l + 2) * b,
-        "laplacian": -l * (l + 1) * one,
-        "inverse_laplacian": inverse,
-    }
-    return {name: table[..., None] for name, table in tables.items()}
+def _tables(how: How, dtype) -> Tables:
+    built, (legendre, fourier, butterfly, hemisphere) = transform_tables(how.geometry), how.table_specs
+    specs = {"butterfly": butterfly, "hemisphere": hemisphere}
+    specs |= {f"legendre{end}": legendre for end in ("", "_weighted")}
+    specs |= {f"fourier{end}": fourier for end in ("", "_weighted")}
+    return Tables(**{name: _put(getattr(built, name), dtype, how, spec) for name, spec in specs.items()})
 
 
 def make_plan(
@@ -208,7 +190,8 @@ def make_plan(
 
     precision: float32; BF16_BF16_F32_X3 (three passes of bfloat16 on an accelerator, 7e-6 over a transform, float32 on
     a CPU); float64 (jax_enable_x64 needed); TF32 (one pass, 4e-4: only when asked for, with a warning).
-    fold: auto, or "<equator|whole>-<quarter|half|mirror|none>". mesh, axis: devices that share m' and j'.
+    fold: auto, or "<equator|whole>-<quarter|half|mirror|none>". mesh, axis: devices that share m' and j'; further
+    axes of the mesh are left to the columns.
     ValueError names what is accepted.
     """
     if precision not in PRECISIONS:
@@ -226,15 +209,13 @@ def make_plan(
     t = truncation(name) if isinstance(name, str) else name
     geometry = _geometry(t, grid, fold, "cpu" if platform == "cpu" else platform, shares)
     dtype = jnp.float64 if precision == "float64" else jnp.float32
-    sin_lat = geometry.sin_lat_weights[0]
-    southern = np.where(geometry.copies[:, 0] == 1, -1.0, 1.0).reshape(-1, 1, 1)
-    cos2 = (1 - sin_lat) * (1 + sin_lat)
-    sec2 = np.where(cos2 > 1e-12, 1 / np.where(cos2 > 1e-12, cos2, 1.0), 0.0)
+    how = How(geometry, precision, platform == "cpu", mesh, axis)
+    sin_lat, cos_lat, sec2_lat = (_put(a[..., None], dtype, how, how.nodal_spec) for a in latitude_tables(geometry))
     return Plan(
-        tables=_tables(geometry, dtype),
-        sin_lat=jnp.asarray((southern * sin_lat)[..., None], dtype),
-        cos_lat=jnp.asarray(np.sqrt(cos2)[None, None, :, None], dtype),
-        sec2_lat=jnp.asarray(sec2[None, None, :, None], dtype),
-        operators={name: jnp.asarray(table, dtype) for name, table in operator_tables(geometry).items()},
-        how=How(geometry, precision, platform == "cpu", mesh, axis),
+        tables=_tables(how, dtype),
+        sin_lat=sin_lat,
+        cos_lat=cos_lat,
+        sec2_lat=sec2_lat,
+        operators={name: _put(a, dtype, how, how.modal_spec) for name, a in operator_tables(geometry).items()},
+        how=how,
     )

@@ -53,7 +53,9 @@ def _define(primitive: Primitive, transpose: Primitive, function: Callable[..., 
         out = primitive.bind(flat, *tables, **static)
         return out.reshape(*out.shape[:-1], *x.shape[-2:]), out.ndim - 1
 
-    primitive.def_impl(jax.jit(lambda *args, **static: primitive.bind(*args, **static), static_argnames=("how",)))
+    primitive.def_impl(
+        jax.jit(lambda *args, **static: primitive.bind(*args, **static), static_argnames=("how", "flipped"))
+    )
     primitive.def_abstract_eval(shape)
     ad.primitive_jvps[primitive] = tangent
     ad.primitive_transposes[primitive] = transposed

@@ -19,7 +19,6 @@ from sciml.kernels.sphere.plan import Plan
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.gcm.dynamics.state import CLOUD_ICE, CLOUD_LIQUID, SPECIFIC_HUMIDITY
 from sciml.pipelines.gcm.dynamics.vertical import SigmaLevels
-from sciml.pipelines.gcm.scales import EARTH
 from sciml.pipelines.gcm.setups import vertical_regrid
 from sciml.pipelines.gcm.setups.case import Atmosphere
 from sciml.pipelines.gcm.setups.horizontal import Regridder, regridder

@@ -426,4 +426,4 @@ def test_weights_of_a_longer_archive_get_the_benefit_of_the_doubt(setting, monke
     counts = {id(fit.windows): 10, id(archive.windows): 10 * longer}
     monkeypatch.setattr("sciml.pipelines.kd.train._issues", lambda windows: counts.get(id(windows), 38))
     trainer.state.best = {"rmse": 1.0, "stage": "archive", "epoch": 3}
-    assert (trainer._to_beat(fit) < 1.0) is doubted
+    assert bool(trainer._to_beat(fit) < 1.0) is doubted
