@@ -3,6 +3,7 @@
 from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
+from sciml.pipelines.gcm.settings import BenchDycore, BenchSphere
 from sciml.pipelines.kd.settings import Bench
 
 app = new_group("Measure speed beside peers, in one run.")
@@ -33,4 +34,92 @@ add_command(
     app, "kd", Bench, _kd,
     help="One training step of the student: ours, a DataLoader loop, bare nn.LSTM, neuralforecast.",
     examples=["sciml bench kd", "sciml bench kd --history 36 --horizon 24 --batch-size 128 --json"],
+)  # fmt: skip
+
+
+def _emit(
+    invocation: Invocation, rows: list[dict[str, Any]], where: dict[str, Any], title: str, names: tuple[str, ...]
+) -> None:
+    """JSON, or a table of the columns `names` and a line about the machine."""
+    console = invocation.console
+    console.emit({"machine": where, "rows": rows})
+    cells = [tuple(_cell(row[name]) for name in names) for row in rows]
+    console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
+    console.result(
+        f"jax {where['jax']}, {where['device']}, {where['cores']} cores, load {load}; ratio above 1: ours is faster"
+    )
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _command(name: str, given: dict[str, Any]) -> str:
+    shown = {k: ",".join(map(str, v)) if isinstance(v, tuple | list) else v for k, v in given.items() if k != "csv"}
+    return f"sciml bench {name} " + " ".join(f"--{k.replace('_', '-')} {v}" for k, v in shown.items())
+
+
+def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.kernels.sphere.bench import machine, measure, write_csv
+    from sciml.pipelines.errors import SettingsError
+
+    try:
+        rows = []
+        for row in measure(settings.cases, settings.columns, settings.repeats, settings.peers):
+            rows.append(row)
+            invocation.console.note(
+                f"{row['case']} x {row['columns']}, {row['implementation']}, {row['clock']}: {row['ms']:.3g} ms"
+            )
+    except ValueError as error:
+        raise SettingsError(f"--cases: {error}") from None
+    if settings.csv is not None:
+        write_csv(settings.csv, rows, _command("sphere", given))
+    names = (
+        "case",
+        "columns",
+        "implementation",
+        "clock",
+        "ms",
+        "p20",
+        "p80",
+        "ratio_to_ours",
+        "gflops",
+        "share_of_peak",
+        "error",
+    )
+    _emit(invocation, rows, machine(), "One synthesis and one analysis", names)
+
+
+def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.kernels.sphere.bench import write_csv
+    from sciml.pipelines.gcm.bench import machine, measure
+
+    rows = list(measure(settings.cases, settings.repeats, settings.peers, invocation.console))
+    if settings.csv is not None:
+        write_csv(settings.csv, rows, _command("dycore", given))
+    names = (
+        "case",
+        "what",
+        "implementation",
+        "clock",
+        "ms_per_step",
+        "p20",
+        "p80",
+        "ratio_to_ours",
+        "first_call_s",
+        "difference",
+    )
+    _emit(invocation, rows, machine(), "One step, and one step of the gradient of ten", names)
+
+
+add_command(
+    app, "sphere", BenchSphere, _sphere,
+    help="Spherical-harmonic transform pair: ours and dinosaur's two classes.",
+    examples=["sciml bench sphere", "sciml bench sphere --cases TL127 --columns 192 --json"],
+)  # fmt: skip
+add_command(
+    app, "dycore", BenchDycore, _dycore,
+    help="A step of the dynamical core and its gradient: ours and dinosaur's.",
+    examples=["sciml bench dycore", "sciml bench dycore --cases moist --csv dycore.csv"],
 )  # fmt: skip

@@ -25,7 +25,6 @@ from sciml.kernels.sphere.grids import Truncation, latitudes, truncation
 from sciml.kernels.sphere.plan import make_plan
 
 PAIRS = 8  # in one compiled scan
-_FIELDS = ("case", "columns", "implementation", "clock", "ms", "p20", "p80", "ratio_to_ours", "gflops", "share_of_peak", "error")
 
 
 def _coefficients(t: Truncation, columns: int) -> np.ndarray:
@@ -136,7 +135,10 @@ def _rounds(members: dict[str, Any], clock: Callable[[], float], repeats: int) -
 
 
 def measure(
-    cases: Iterable[str] = ("T42", "TL63", "TL127", "TL255"), columns: Iterable[int] = (32, 192), repeats: int = 15, peers: bool = True
+    cases: Iterable[str] = ("T42", "TL63", "TL127", "TL255"),
+    columns: Iterable[int] = (32, 192),
+    repeats: int = 15,
+    peers: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Rows as in the module's table, one case after the other.
 
@@ -152,7 +154,8 @@ def _case(t: Truncation, columns: int, repeats: int, peers: bool) -> Iterator[di
     members = {name: make() for name, make in contestants(t, columns, peers).items()}
     exact = reference.synthesis(_coefficients(t, columns)[..., :2], t.nlon, latitudes("gauss", t.nlat)[0])
     errors = {
-        name: float(np.linalg.norm(one.values()[..., :2] - exact) / np.linalg.norm(exact)) for name, one in members.items()
+        name: float(np.linalg.norm(one.values()[..., :2] - exact) / np.linalg.norm(exact))
+        for name, one in members.items()
     }
     for clock, read in (("cpu", time.process_time), ("wall", time.perf_counter)):
         with one_core(clock == "cpu"):
@@ -184,6 +187,6 @@ def write_csv(path: str | Path, rows: list[dict[str, Any]], command: str) -> Non
     with open(path, "w", newline="", encoding="utf-8") as file:
         file.write(f"# {command}\n")
         file.write("".join(f"# {name}: {value}\n" for name, value in machine().items()))
-        writer = csv.DictWriter(file, _FIELDS)
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)

@@ -13,11 +13,13 @@ On several devices the coefficients are shared by m' and the values by j': the f
 two, and in between one all-to-all swaps the shared axis.
 """
 
+import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import PartitionSpec
 
 from sciml.kernels.sphere.plan import How, Plan
 from sciml.kernels.sphere.primitive import linear_pair
@@ -31,17 +33,22 @@ def _dot(subscripts: str, a: Array, b: Array, how: How) -> Array:
 
 
 def _on_devices(function, x: Array, tables: tuple[Array, ...], specs: tuple, how: How) -> Array:
-    """`function` on the share that each device of the mesh holds; `specs` of x and of the result."""
+    """`function` on the share that each device of the mesh holds; `specs` of x and of the result, without columns.
+
+    Further axes of the mesh share the columns where they divide them; left to the compiler, they would be gathered for
+    the exchange.
+    """
     if how.mesh is None:
         return function(x, *tables)
-    held, result = specs
-    return jax.shard_map(
-        function,
-        mesh=how.mesh,
-        in_specs=(held, *how.table_specs[: len(tables)]),
-        out_specs=result,
-        axis_names={how.axis},
-    )(x, *tables)
+    others = tuple(name for name in how.mesh.axis_names if name != how.axis)
+    columns = others if x.shape[-1] % math.prod(how.mesh.shape[name] for name in others) == 0 else None
+    held, result = (
+        PartitionSpec(*spec, *[None] * (axes - len(spec)), columns)
+        for spec, axes in zip(specs, (x.ndim - 1, 9 - x.ndim), strict=True)
+    )
+    return jax.shard_map(function, mesh=how.mesh, in_specs=(held, *how.table_specs[: len(tables)]), out_specs=result)(
+        x, *tables
+    )
 
 
 def _swap(y: Array, split: int, join: int, how: How) -> Array:

@@ -138,7 +138,9 @@ def _case(name: str, repeats: int, peers: bool, progress: Progress) -> Iterator[
     own = members["ours"].result()
     differences = {who: _difference(one.result(), own) for who, one in members.items()}
     for what in ("step", "gradient"):
-        first = {who: _timed(getattr(one, what + "s" * (what == "step")), time.process_time) for who, one in members.items()}
+        first = {
+            who: _timed(getattr(one, what + "s" * (what == "step")), time.process_time) for who, one in members.items()
+        }
         for clock, read in (("cpu", time.process_time), ("wall", time.perf_counter)):
             with one_core(clock == "cpu"), progress.task(f"{name} {what}, {clock}", repeats, "rounds") as task:
                 times = _rounds(members, what, read, repeats, task)
@@ -153,7 +155,9 @@ def _case(name: str, repeats: int, peers: bool, progress: Progress) -> Iterator[
                 }  # fmt: skip
 
 
-def _rounds(members: dict[str, Any], what: str, clock: Callable[[], float], repeats: int, task: Any) -> dict[str, list[float]]:
+def _rounds(
+    members: dict[str, Any], what: str, clock: Callable[[], float], repeats: int, task: Any
+) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {who: [] for who in members}
     call = {"step": "steps", "gradient": "gradient"}[what]
     for _ in range(repeats):
@@ -166,5 +170,7 @@ def _rounds(members: dict[str, Any], what: str, clock: Callable[[], float], repe
 def _difference(a: State, b: State) -> float:
     """Largest relative difference of two states in the norm of each variable."""
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    norms = [(np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64)), np.linalg.norm(y)) for x, y in pairs]
+    norms = [
+        (np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64)), np.linalg.norm(y)) for x, y in pairs
+    ]
     return max(float(gap / size) for gap, size in norms if size > 0)

@@ -76,7 +76,7 @@ def _sea_level_pressure(surface: Array, geopotential: Array, lowest: Array, sigm
 def grid_fields(equation: PrimitiveEquations, state: State) -> dict[str, Array]:
     """All fields of the atmosphere on sigma layers, [*nodal, ..., k] or [*nodal, ..., 1], SI units."""
     plan, levels = equation.plan, equation.levels
-    _, grid = equation.to_grid(state, pressure=True)
+    grid = equation.to_grid(state, pressure=True)
     sec = plan.rows(plan.cos_lat * plan.sec2_lat, grid.vorticity.ndim)
     temperature = grid.temperature_variation + equation.reference_temperature
     surface = _si(jnp.exp(grid.log_surface_pressure), "Pa")

@@ -345,3 +345,34 @@ class Report:
     run: Path = setting(
         Path("runs/gcm-rollout"), "run folder, or the folder of runs (the newest is taken)", metavar="RUN"
     )
+
+
+@dataclass(frozen=True)
+class BenchSphere:
+    """`sciml bench sphere`."""
+
+    cases: tuple[str, ...] = setting(("T42", "TL63", "TL127"), "truncations")
+    columns: tuple[int, ...] = setting((32, 192), "fields transformed together")
+    repeats: int = setting(15, "interleaved rounds")
+    peers: bool = setting(True, "also measure dinosaur where it is installed")
+    csv: Path | None = setting(None, "write the rows to this file, too")
+
+    def __post_init__(self):
+        _positive(self, "repeats")
+        _require(bool(self.cases) and bool(self.columns), "--cases and --columns: give at least one of each")
+        _require(min(self.columns) > 0, f"--columns {min(self.columns)}: must be greater than 0")
+
+
+@dataclass(frozen=True)
+class BenchDycore:
+    """`sciml bench dycore`."""
+
+    cases: tuple[str, ...] = setting(("dry", "moist"), "dry: T42L24 baroclinic wave; moist: TL63L32 with three tracers")
+    repeats: int = setting(7, "interleaved rounds")
+    peers: bool = setting(True, "also measure dinosaur where it is installed")
+    csv: Path | None = setting(None, "write the rows to this file, too")
+
+    def __post_init__(self):
+        _positive(self, "repeats")
+        for name in self.cases:
+            _require(name in ("dry", "moist"), f'--cases: no case "{name}"; {suggest(name, ("dry", "moist"))}')

@@ -1,4 +1,4 @@
-"""`sciml bench kd` prints a table and, asked for, JSON."""
+"""`sciml bench` prints tables and, asked for, JSON and CSV."""
 
 import json
 
@@ -24,3 +24,31 @@ def test_bad_options_are_no_bug(sciml):
     ):
         done = sciml("bench", "kd", *options)
         assert done.returncode == code and word in done.stderr and "bug" not in done.stderr
+
+
+def test_bench_sphere(sciml, tmp_path):
+    options = "--cases T21 --columns 2 --repeats 1 --no-peers --csv rows.csv --json"
+    done = sciml("bench", "sphere", *options.split())
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert {(r["implementation"], r["clock"]) for r in rows} == {("ours", "cpu"), ("ours", "wall")}
+    assert all(r["error"] < 5e-7 and r["ms"] > 0 for r in rows)
+    text = (tmp_path / "rows.csv").read_text()
+    assert text.startswith("# sciml bench sphere --cases T21") and "# jax: " in text and "case,columns" in text
+
+
+def test_bench_dycore(sciml):
+    options = "--cases dry --repeats 1 --no-peers"
+    done = sciml("bench", "dycore", *options.split())
+    assert done.returncode == 0, done.stderr
+    assert "dry T42L24" in done.stdout and "gradient" in done.stdout
+
+
+def test_bench_names_what_is_accepted(sciml):
+    for command, options, word in (
+        ("sphere", ("--cases", "T43"), "did you mean T4"),
+        ("sphere", ("--columns", "0"), "greater than 0"),
+        ("dycore", ("--cases", "wet"), "accepted: dry, moist"),
+    ):
+        done = sciml("bench", command, *options)
+        assert done.returncode == 2 and word in done.stderr, done.stderr

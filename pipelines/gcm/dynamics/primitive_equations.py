@@ -2,8 +2,8 @@
 
 Prognostic are vorticity, divergence, temperature less a reference profile, log surface pressure and tracers, of which
 specific humidity acts on the dynamics and cloud water on the pressure gradient. Gravity waves about the reference
-profile are the implicit part (implicit.py), everything else the explicit one (products.py): per evaluation one
-synthesis of (5 + t) k + 2 columns and one analysis of (6 + 3 t) k + 1 for t tracers on k levels.
+profile are the implicit part (implicit.py), everything else the explicit one (products.py): per evaluation
+(5 + t) k + 2 columns are synthesised and (6 + 3 t) k + 1 analysed for t tracers on k levels.
 
 Source: Bourke (1974), Hoskins & Simmons (1975) for the equations; Durran (1999), section 8.6 for their discretisation.
 Axes: [*modal] modal and [*nodal] grid axes of the plan, e optional member, k level (last).
@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from sciml.kernels.sphere import operators, transform
+from sciml.kernels.sphere import operators
 from sciml.kernels.sphere.plan import Plan
 from sciml.pipelines.errors import SettingsError
+from sciml.pipelines.gcm.dynamics.batches import analyse, synthesise
 from sciml.pipelines.gcm.dynamics.implicit import GravityWaves, gravity_waves
 from sciml.pipelines.gcm.dynamics.modal import modal_tables, over_columns
 from sciml.pipelines.gcm.dynamics.products import (
@@ -28,10 +29,8 @@ from sciml.pipelines.gcm.dynamics.products import (
     GridTendency,
     Humidity,
     ProductTables,
-    grid_state,
     product_tables,
     products,
-    side_by_side,
 )
 from sciml.pipelines.gcm.dynamics.state import SPECIFIC_HUMIDITY, State
 from sciml.pipelines.gcm.dynamics.vertical import SigmaLevels
@@ -76,49 +75,49 @@ class PrimitiveEquations:
         c = self.constants
         return Humidity(c.gas_constant_vapor / c.gas_constant - 1, c.heat_capacity_vapor / c.heat_capacity - 1)
 
-    def to_grid(self, state: State, *, pressure: bool = False) -> tuple[Array, GridState]:
-        """(columns, the fields in them) at the grid points, by one synthesis; `pressure` adds log surface pressure."""
-        names = tuple(sorted(state.tracers))
-        surface = state.log_surface_pressure
-        modal = jnp.concatenate(
-            [
-                state.vorticity,
-                state.divergence,
-                *operators.cos_lat_wind(self.plan, state.vorticity, state.divergence),
-                state.temperature_variation,
-                *(state.tracers[name] for name in names),
-                *operators.cos_lat_gradient(self.plan, surface),
-                *([surface] if pressure else []),
-            ],
-            axis=-1,
+    def to_grid(self, state: State, *, pressure: bool = False) -> GridState:
+        """The fields at the grid points; `pressure` adds log surface pressure."""
+        plan, names = self.plan, sorted(state.tracers)
+        gradient = jnp.concatenate(operators.cos_lat_gradient(plan, state.log_surface_pressure), axis=-1)
+        fields = [
+            state.vorticity,
+            state.divergence,
+            *operators.cos_lat_wind(plan, state.vorticity, state.divergence),
+            state.temperature_variation,
+            *(state.tracers[name] for name in names),
+            gradient,
+            *([state.log_surface_pressure] if pressure else []),
+        ]
+        x = synthesise(plan, fields)
+        gradient = x[5 + len(names)]
+        axes = len(plan.nodal_shape)
+        return GridState(
+            *x[:5],
+            tracers=dict(zip(names, x[5:], strict=False)),
+            cos_lat_gradient=(gradient[..., :1], gradient[..., 1:]),
+            sin_lat=over_columns(plan.sin_lat, x[0], axes),
+            sec2_lat=over_columns(plan.sec2_lat, x[0], axes),
+            log_surface_pressure=x[-1] if pressure else None,
         )
-        x = transform.synthesis(self.plan, modal)
-        axes = len(self.plan.nodal_shape)
-        sin_lat, sec2_lat = (over_columns(table, x, axes) for table in (self.plan.sin_lat, self.plan.sec2_lat))
-        return x, grid_state(x, len(self.levels), names, sin_lat, sec2_lat)
 
     def explicit(self, state: State, forcing: GridForcing | None = None) -> State:
         """Explicit tendency of `state`; `forcing` adds to it at the grid points, inside the same transforms."""
-        x, grid = self.to_grid(state, pressure=forcing is not None)
+        grid = self.to_grid(state, pressure=forcing is not None)
         force = GridTendency() if forcing is None else forcing(self, grid)
-        parts = products(x, grid, self.tables, self.constants, self._humidity(state), force)
-        return self._from_products(transform.analysis(self.plan, side_by_side(parts)), tuple(grid.tracers))
-
-    def _from_products(self, y: Array, names: tuple[str, ...]) -> State:
-        levels = len(self.levels)
-        width = (2 + len(names)) * levels
-        u, v, rest = y[..., :width], y[..., width : 2 * width], y[..., 2 * width :]
-        keep = self._over(self.keep, y)
+        groups = products(grid, self.tables, self.constants, self._humidity(state), force)
+        (u, v, energy, pressure), temperature, *tracers = analyse(self.plan, groups)
+        keep, eigenvalues = self._over(self.keep, u), self._over(self.eigenvalues, u)
         flux = operators.divergence_cos_lat(self.plan, (u, v))
-        energy, sources, pressure = rest[..., :levels], rest[..., levels:-1], rest[..., -1:]
-        gradient = self._over(self.orography_tendency, y) - self._over(self.eigenvalues, y) * energy
-        scalars = keep * (sources - flux[..., levels:])
+
+        def scalar(u: Array, v: Array, source: Array) -> Array:
+            return keep * (source - operators.divergence_cos_lat(self.plan, (u, v)))
+
         return State(
-            vorticity=keep * operators.curl_cos_lat(self.plan, (u[..., :levels], v[..., :levels])),
-            divergence=keep * (flux[..., :levels] + gradient),
-            temperature_variation=scalars[..., :levels],
+            vorticity=keep * operators.curl_cos_lat(self.plan, (u, v)),
+            divergence=keep * (flux + self._over(self.orography_tendency, u) - eigenvalues * energy),
+            temperature_variation=scalar(*temperature),
             log_surface_pressure=keep * pressure,
-            tracers={name: scalars[..., (i + 1) * levels : (i + 2) * levels] for i, name in enumerate(names)},
+            tracers={name: scalar(*parts) for name, parts in zip(grid.tracers, tracers, strict=True)},
         )
 
     def implicit(self, state: State) -> State:

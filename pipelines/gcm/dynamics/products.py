@@ -1,6 +1,6 @@
-"""Products of the explicit tendencies at the grid points, between one synthesis and one analysis.
+"""Products of the explicit tendencies at the grid points, between the synthesis and the analysis.
 
-In: columns of vorticity, divergence, (U, V) = cos(lat) (u, v), temperature variation T', tracers and
+In: vorticity, divergence, (U, V) = cos(lat) (u, v), temperature variation T', tracers and
 (a, b) = cos(lat) grad(lnps). Out, with s = sec^2(lat), g = A + div and A = (u, v).grad(lnps):
 
     momentum   s (V (zeta + f) + adv U - R T* a + F_u), s (-U (zeta + f) + adv V - R T* b + F_v)
@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from sciml.pipelines.gcm.dynamics import vertical
 from sciml.pipelines.gcm.dynamics.implicit import columns
@@ -102,15 +102,9 @@ def product_tables(levels: SigmaLevels, reference_temperature, constants: Consta
     return ProductTables(**{name: jnp.asarray(table, dtype) for name, table in tables.items()})
 
 
-def advected(x: Array, start: int, levels: int, lower: Array, upper: Array) -> Array:
-    """adv of the field in x[..., start : start + levels], whose neighbours in x are the columns beside it.
-
-    The weights of what lies above the top and below the surface are 0, so the neighbouring columns of other fields
-    are read but never used: shifted windows cost nothing, where padding would cost a copy.
-    """
-    here = x[..., start : start + levels]
-    below, above = x[..., start + 1 : start + 1 + levels], x[..., start - 1 : start - 1 + levels]
-    return lower * (below - here) + upper * (here - above)
+def advected(x: Array, lower: Array, upper: Array) -> Array:
+    """adv x of columns [..., k]: the weights of what lies above the top and below the surface are 0."""
+    return lower * (jnp.roll(x, -1, axis=-1) - x) + upper * (x - jnp.roll(x, 1, axis=-1))
 
 
 @dataclass(frozen=True)
@@ -136,46 +130,8 @@ class Humidity:
         return moist / (1 + self.heat * q)
 
 
-@jax.custom_jvp
-def side_by_side(parts: list[Array]) -> Array:
-    """The parts [..., k_i] as columns [..., sum k_i], each computed in its place.
-
-    A concatenation would be computed in one loop that asks for every number which part it is from: 2 times slower on
-    a CPU. Its derivative is a concatenation again, whose transpose is free.
-    """
-    out = lax.empty((*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)), parts[0].dtype)
-    start = 0
-    for part in parts:
-        out = lax.dynamic_update_slice_in_dim(out, part, start, axis=out.ndim - 1)
-        start += part.shape[-1]
-    return out
-
-
-@side_by_side.defjvp
-def _side_by_side_jvp(primals, tangents):
-    return side_by_side(*primals), jnp.concatenate(*tangents, axis=-1)
-
-
-# Position of the first advected field, cos(lat) u, among the synthesised fields.
-FIRST_ADVECTED = 2
-
-
-def grid_state(x: Array, levels: int, names: tuple[str, ...], sin_lat: Array, sec2_lat: Array) -> GridState:
-    """The fields in the synthesised columns: zeta, div, U, V, T', tracers `names`, a, b and perhaps lnps."""
-    fields = [x[..., i * levels : (i + 1) * levels] for i in range(5 + len(names))]
-    surface = x[..., (5 + len(names)) * levels :]
-    return GridState(
-        *fields[:5],
-        tracers=dict(zip(names, fields[5:], strict=True)),
-        cos_lat_gradient=(surface[..., 0:1], surface[..., 1:2]),
-        sin_lat=sin_lat,
-        sec2_lat=sec2_lat,
-        log_surface_pressure=surface[..., 2:3] if surface.shape[-1] > 2 else None,
-    )
-
-
-def _momentum(grid: GridState, virtual: Array, adv: list[Array], force: GridTendency, constants: Constants):
-    """Both components of the momentum flux and s (U, V)."""
+def _momentum(grid: GridState, virtual: Array, adv: tuple[Array, Array], force: GridTendency, constants: Constants):
+    """Both components of the momentum flux."""
     a, b = grid.cos_lat_gradient
     total = grid.vorticity + 2 * constants.angular_velocity * grid.sin_lat
     pressure = constants.gas_constant * virtual
@@ -189,47 +145,36 @@ def _momentum(grid: GridState, virtual: Array, adv: list[Array], force: GridTend
 
 
 def products(
-    x: Array,
-    grid: GridState,
-    tables: ProductTables,
-    constants: Constants,
-    humidity: Humidity | None,
-    force: GridTendency,
-) -> list[Array]:
-    """Columns for the analysis: [u-type fluxes | v-type fluxes | energy | sources | pressure].
-
-    `x` holds the columns that `grid` names; fluxes are those of momentum, T' and the tracers, sources those of T' and
-    the tracers, so that the divergence of all fluxes is one operation.
-    """
+    grid: GridState, tables: ProductTables, constants: Constants, humidity: Humidity | None, force: GridTendency
+) -> list[list[Array]]:
+    """Groups of columns for the analysis: [u flux, v flux, energy, pressure], then [u flux, v flux, source] of T' and
+    of each tracer."""
     levels = grid.vorticity.shape[-1]
+    u, v, temperature = grid.cos_lat_u, grid.cos_lat_v, grid.temperature_variation
     reference = tables.reference_temperature
-    advection = grid.sec2_lat * (grid.cos_lat_u * grid.cos_lat_gradient[0] + grid.cos_lat_v * grid.cos_lat_gradient[1])
+    advection = grid.sec2_lat * (u * grid.cos_lat_gradient[0] + v * grid.cos_lat_gradient[1])
     vertical_terms = columns(advection + grid.divergence, tables.from_total)
     lower, upper, work = (vertical_terms[..., i * levels : (i + 1) * levels] for i in range(3))
     linear = columns(advection, tables.from_advection)
-    scalars = [grid.temperature_variation, *grid.tracers.values()]
-    adv = [advected(x, (FIRST_ADVECTED + i) * levels, levels, lower, upper) for i in range(2 + len(scalars))]
-    scaled_u, scaled_v = grid.sec2_lat * grid.cos_lat_u, grid.sec2_lat * grid.cos_lat_v
-    energy = 0.5 * (scaled_u * grid.cos_lat_u + scaled_v * grid.cos_lat_v)
-    virtual = warmed = grid.temperature_variation
+    scaled_u, scaled_v = grid.sec2_lat * u, grid.sec2_lat * v
+    energy = 0.5 * (scaled_u * u + scaled_v * v)
+    virtual = warmed = temperature
     if humidity is not None:
         virtual, warmed = humidity.virtual(grid, reference), humidity.warmed(grid, reference)
-        wet = grid.tracers[SPECIFIC_HUMIDITY] * (humidity.gas * (grid.temperature_variation + reference))
+        wet = grid.tracers[SPECIFIC_HUMIDITY] * (humidity.gas * (temperature + reference))
         energy = energy + columns(wet, tables.height)
-    force_u, force_v = _momentum(grid, virtual, adv, force, constants)
-    sources = [field * grid.divergence + moved for field, moved in zip(scalars, adv[2:], strict=True)]
-    sources[0] = sources[0] + linear[..., :levels] + constants.kappa * warmed * (advection - work)
-    extra = [force.temperature, *(force.tracers.get(name) for name in grid.tracers)]
-    sources = [s if e is None else s + e for s, e in zip(sources, extra, strict=True)]
+
+    def scalar(x: Array, *extra: Array | None) -> list[Array]:
+        source = x * grid.divergence + advected(x, lower, upper)
+        return [scaled_u * x, scaled_v * x, sum((one for one in extra if one is not None), source)]
+
+    warming = linear[..., :levels] + constants.kappa * warmed * (advection - work)
     pressure = linear[..., levels:]
     if force.log_surface_pressure is not None:
         pressure = pressure + force.log_surface_pressure
+    adv = advected(u, lower, upper), advected(v, lower, upper)
     return [
-        force_u,
-        *(scaled_u * field for field in scalars),
-        force_v,
-        *(scaled_v * field for field in scalars),
-        energy,
-        *sources,
-        pressure,
+        [*_momentum(grid, virtual, adv, force, constants), energy, pressure],
+        scalar(temperature, warming, force.temperature),
+        *(scalar(x, force.tracers.get(name)) for name, x in grid.tracers.items()),
     ]
