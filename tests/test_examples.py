@@ -1,5 +1,6 @@
 """Every example runs as it stands, without arguments, and leaves what it promises."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,15 @@ def test_distill_station(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "distilled student" in done.stdout and "Distillation" in done.stdout
     assert Path(tmp_path, done.stdout.splitlines()[-1]).is_file()
+
+
+@pytest.mark.slow
+def test_recover_initial_state(tmp_path):
+    script = EXAMPLES / "recover_initial_state.py"
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    before, after = (float(x) for x in re.findall(r"([\d.]+) m", done.stdout))
+    assert after < 0.5 * before and (tmp_path / "recovered.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from sciml.kernels.sphere import transform
 from sciml.kernels.sphere.plan import Plan
 from sciml.pipelines.gcm.dynamics.modal import over_columns
 from sciml.pipelines.gcm.dynamics.primitive_equations import PrimitiveEquations
@@ -20,8 +21,6 @@ from sciml.pipelines.gcm.dynamics.shallow_water import ShallowWater, ShallowWate
 from sciml.pipelines.gcm.dynamics.state import State
 from sciml.pipelines.gcm.fields import fluid_fields, grid_fields, surface_height
 from sciml.pipelines.gcm.scales import ATMOSPHERIC, EARTH
-
-_MEAN_PRESSURE = 1e5  # Pa, taken off before sums in float32 and put back after them
 
 
 def area_weights(plan: Plan) -> np.ndarray:
@@ -48,22 +47,37 @@ def sphere_mean(plan: Plan, x: Array) -> np.ndarray:
     return over_sphere(plan, circles(plan, x))
 
 
+def _mean_mode(plan: Plan) -> tuple[np.ndarray, ...]:
+    """Index of the coefficient of the global mean."""
+    return np.nonzero((plan.total_wavenumber == 0) & plan.mask)
+
+
+def _departure(plan: Plan, log_surface_pressure: Array) -> tuple[Array, Array]:
+    """(ln p0 [..., 1], ps / p0 - 1 [*nodal, ..., 1]), p0 from the global mean of ln ps.
+
+    With the mean in the synthesis, all points of the grid would be rounded alike, and the mass with them.
+    """
+    mode = _mean_mode(plan)
+    waves = transform.synthesis(plan, log_surface_pressure.at[mode].set(0.0))
+    return log_surface_pressure[mode][0], jnp.expm1(waves)
+
+
 @jax.jit
-def _atmosphere(equation: PrimitiveEquations, state: State) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(sums over circles, extremes); sums named for what is multiplied with ps and summed."""
+def _atmosphere(equation: PrimitiveEquations, state: State) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """(sums over circles, extremes, coefficient of the mean of ln ps)."""
     plan, found = equation.plan, grid_fields(equation, state)
     u, v, t, ps = (
         found[name] for name in ("u_component_of_wind", "v_component_of_wind", "temperature", "surface_pressure")
     )
     square, cos_lat = u**2 + v**2, plan.rows(plan.cos_lat, u.ndim)
+    mean, departure = _departure(plan, state.log_surface_pressure)
     sums = {
-        "pressure": ps - _MEAN_PRESSURE,
+        "pressure": departure,
+        "planetary": departure * cos_lat**2,
         "kinetic": ps * (square / 2),
         "heat": ps * (EARTH.heat_capacity * (t - equation.reference_temperature)),
         "ground": ps * plan.rows(surface_height(equation), ps.ndim),
         "relative": ps * (EARTH.radius * cos_lat * u),
-        "planetary": (ps - _MEAN_PRESSURE)
-        * (EARTH.angular_velocity * (EARTH.radius * plan.rows(cos_lat, ps.ndim)) ** 2),
         "enstrophy": (found["vorticity"] / EARTH.angular_velocity) ** 2 / 2,
     }
     sums |= {f"mean_{name}": ps * found[name] for name in state.tracers}
@@ -74,7 +88,7 @@ def _atmosphere(equation: PrimitiveEquations, state: State) -> tuple[dict[str, A
         "temperature_min": t.min(),
         "temperature_max": t.max(),
     }
-    return {name: circles(plan, x) for name, x in sums.items()}, extremes
+    return {name: circles(plan, x) for name, x in sums.items()}, extremes, mean
 
 
 def atmosphere(equation: PrimitiveEquations, state: State) -> dict[str, Any]:
@@ -84,25 +98,25 @@ def atmosphere(equation: PrimitiveEquations, state: State) -> dict[str, Any]:
     temperature_max [K]; kinetic_energy, total_energy [J m-2]; angular_momentum [kg s-1], relative and planetary per
     unit area; enstrophy [s-2]; mean_<tracer> [kg m-2].
     """
-    sums, extremes = jax.device_get(_atmosphere(equation, state))
-    thickness = equation.levels.thickness
-    # means over the sphere and the members of each layer [k], or of the surface [1]
+    sums, extremes, coefficient = jax.device_get(_atmosphere(equation, state))
+    thickness, g = equation.levels.thickness, EARTH.gravity
     mean = {name: over_sphere(equation.plan, x) for name, x in sums.items()}
-    mean = {name: x.reshape(-1, x.shape[-1]).mean(0) for name, x in mean.items()}
-    pressure = float(mean["pressure"][0]) + _MEAN_PRESSURE
+    level = ATMOSPHERIC.dim(np.exp(coefficient.astype(np.float64) / np.sqrt(4 * np.pi)), "Pa")
+    pressure = (level * (1 + mean.pop("pressure"))).mean()
+    planetary = (level * (2 / 3 + mean.pop("planetary"))).mean() * EARTH.angular_velocity * EARTH.radius**2
+    mean = {name: x.reshape(-1, x.shape[-1]).mean(0) for name, x in mean.items()}  # over the members
     profile = np.asarray(equation.reference_temperature, np.float64)
     heat = mean["heat"] + EARTH.heat_capacity * profile * pressure
-    turning = EARTH.angular_velocity * EARTH.radius**2 * 2 / 3 * _MEAN_PRESSURE + float(mean["planetary"][0])
-    kinetic = mean["kinetic"] @ thickness / EARTH.gravity
+    kinetic = mean["kinetic"] @ thickness / g
     facts = {
         "mean_surface_pressure": pressure,
         **extremes,
         "kinetic_energy": kinetic,
-        "total_energy": kinetic + (heat @ thickness + float(mean["ground"][0])) / EARTH.gravity,
-        "angular_momentum": (mean["relative"] @ thickness + turning) / EARTH.gravity,
+        "total_energy": kinetic + (heat @ thickness + float(mean["ground"][0])) / g,
+        "angular_momentum": (mean["relative"] @ thickness + planetary) / g,
         "enstrophy": EARTH.angular_velocity**2 * mean["enstrophy"] @ thickness,
     }
-    return facts | {name: x @ thickness / EARTH.gravity for name, x in mean.items() if name.startswith("mean_")}
+    return facts | {name: x @ thickness / g for name, x in mean.items() if name.startswith("mean_")}
 
 
 @jax.jit

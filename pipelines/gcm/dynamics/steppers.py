@@ -120,6 +120,24 @@ def runge_kutta(tableau: Tableau, equation: Equation, state: Tree, dt: Any) -> T
     return solved
 
 
+def sil3_step(equation: Equation, state: Tree, dt: Any) -> Tree:
+    """`runge_kutta(SIL3, ...)` rearranged so that no explicit tendency is needed twice.
+
+    With r_i the right side of stage i and Y_i its solution, the tableau's rows are r_1 = y + dt (F_0 / 3 + L_0 / 6),
+    r_2 = (y + r_1) / 2 + dt (F_1 / 2 + L_0 / 4) and r_3 = 2 r_1 - r_2 + dt (F_2 + 3/8 (L_0 + L_2)): every F is added
+    to its right side where it is computed, which saves half of the memory traffic between the evaluations.
+    """
+    linear = equation.implicit(state)
+    first = combine((1, state), (dt / 3, equation.explicit(state)), (dt / 6, linear))
+    solved = equation.implicit_solve(first, dt / 6)
+    second = combine((0.5, state), (0.5, first), (dt / 2, equation.explicit(solved)), (dt / 4, linear))
+    solved = equation.implicit_solve(second, dt / 3)
+    at_second = _implicit_of_solution(solved, second, dt / 3, linear)
+    slow = combine((2.0, first), (-1.0, second), (dt, equation.explicit(solved)))
+    third = combine((1, slow), (3 / 8 * dt, linear), (3 / 8 * dt, at_second))
+    return equation.implicit_solve(third, dt / 4)
+
+
 def low_storage(factors: tuple[tuple[float, ...], ...], equation: Equation, state: Tree, dt: Any) -> Tree:
     """One step of a 2-register Runge-Kutta method for F with Crank-Nicolson for L; `factors` = (alpha, beta, gamma)."""
     alpha, beta, gamma = factors
@@ -199,7 +217,7 @@ def leapfrog_start(equation: Equation, state: Tree, dt: Any) -> tuple[Tree, Tree
 # Asselin (1972) and the shallow-water literature use 0.01 to 0.1; the mild end keeps second order in practice.
 ROBERT_ASSELIN = 0.02
 
-imex_rk_sil3 = Scheme(partial(runge_kutta, SIL3))
+imex_rk_sil3 = Scheme(sil3_step)
 crank_nicolson_rk2 = Scheme(rk2_step)
 crank_nicolson_rk3 = Scheme(partial(low_storage, RK3))
 crank_nicolson_rk4 = Scheme(partial(low_storage, RK4))

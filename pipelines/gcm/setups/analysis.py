@@ -80,10 +80,14 @@ def read_analysis(
             hint="an analysis on pressure levels with u, v, temperature and geopotential is needed",
         )
     pressure = _pressures(ds, path)
-    names = [*NEEDED, *(name for name in TRACERS if name in ds and "level" in ds[name].dims)]
-    columns = {name: _columns(ds, name, path) for name in names}
     to_model = _regridder(ds, plan, path, method)
-    columns = {name: to_model(values) for name, values in columns.items()}
+    if method == "conservative" and ds.sizes["longitude"] < plan.truncation.nlon:
+        grid = f"{ds.sizes['longitude']} x {ds.sizes['latitude']}"
+        progress.note(
+            f"{path}: coarser ({grid}) than the model's grid: --regrid bilinear leaves no steps between cells"
+        )
+    names = [*NEEDED, *(name for name in TRACERS if name in ds and "level" in ds[name].dims)]
+    columns = {name: to_model(_columns(ds, name, path)) for name in names}
     ground, mask = _ground(ds, path, surface, plan, method, to_model)
     ps = 100.0 * vertical_regrid.surface_pressure(columns["geopotential"], pressure, ground, logarithmic=True)
     _check_surface_pressure(ps, path, plan)
@@ -184,7 +188,10 @@ def _pressures(ds: xr.Dataset, path: Path) -> np.ndarray:
         )
     pressure = np.sort(np.asarray(ds["level"].values, dtype=np.float64))
     if len(pressure) < 3 or len(np.unique(pressure)) < len(pressure):
-        raise DataError(f"{path}: pressure levels {pressure.tolist()} hPa; at least three different ones are needed")
+        raise DataError(
+            f"{path}: pressure levels {pressure.tolist()} hPa; at least three different ones are needed",
+            hint="the 13 levels of WeatherBench2 or more serve best",
+        )
     if not (pressure[0] > 0 and 500 <= pressure[-1] <= 1200):
         raise DataError(
             f"{path}: levels from {pressure[0]:g} to {pressure[-1]:g} are no pressures in hPa down to the ground",
@@ -237,7 +244,7 @@ def _check_known(data: np.ndarray, name: str, path: Path, values: xr.DataArray) 
 def _regridder(ds: xr.Dataset, plan: Plan, path: Path, method: str) -> Regridder:
     """The map from the grid of `ds`, checked to be global, to that of `plan`."""
     for name in ("longitude", "latitude"):
-        if name not in ds.coords or ds[name].ndim != 1:
+        if name not in ds.coords or ds[name].dims != (name,):
             raise DataError(f"{path}: no coordinate {name} of one dimension", hint="a regular global grid is needed")
     lon, lat = ds["longitude"].values.astype(np.float64), ds["latitude"].values.astype(np.float64)
     gaps = np.diff(np.concatenate([lon, lon[:1] + 360.0]))

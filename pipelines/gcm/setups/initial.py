@@ -18,12 +18,15 @@ from sciml.pipelines.gcm.scales import ATMOSPHERIC, EARTH
 from sciml.pipelines.gcm.setups.case import Atmosphere, Fluid
 
 _nondim = ATMOSPHERIC.nondim
+# 1 - sin(lat) at which a pole is taken: u / cos(lat) times a harmonic of wavenumber 1, there 0 / 0, has its limit then.
+_POLE = 1e-12
 
 
-def coefficients(plan: Plan, field: np.ndarray) -> np.ndarray:
-    """Coefficients [s, m, l, k] float64 of `field` [i, j, k], zero where l < m."""
+def coefficients(plan: Plan, field: np.ndarray, sin_lat: np.ndarray | None = None) -> np.ndarray:
+    """Coefficients [s, m, l, k] float64 of `field` [i, j, k], zero where l < m; `sin_lat` [j] in place of the plan's."""
     t = plan.truncation
-    x = reference.analysis(field, t.zonal, t.total, *latitudes(plan.geometry.grid, t.nlat))
+    there, weights = latitudes(plan.geometry.grid, t.nlat)
+    x = reference.analysis(field, t.zonal, t.total, there if sin_lat is None else sin_lat, weights)
     inside = np.arange(t.total) >= np.arange(t.zonal)[:, None]
     return np.where(inside[None, ..., None], x, 0.0)
 
@@ -33,15 +36,26 @@ def modal(plan: Plan, field: np.ndarray) -> np.ndarray:
     return layout.join(plan, coefficients(plan, field))
 
 
+def _wave_one_at_poles(wind: np.ndarray) -> np.ndarray:
+    """`wind` [i, j, k] with zonal wavenumber 1 alone in the first and last row, as a smooth wind has at the poles."""
+    waves = np.fft.rfft(wind[:, [0, -1]], axis=0)
+    waves[np.arange(len(waves)) != 1] = 0.0
+    wind = np.array(wind)
+    wind[:, [0, -1]] = np.fft.irfft(waves, n=len(wind), axis=0)
+    return wind
+
+
 def vorticity_divergence(plan: Plan, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Folded coefficients [*modal, k] float64 of both from the wind [i, j, k] on a sphere of radius 1.
 
     The largest total wavenumber, where derivatives are incomplete, is 0.
     """
     sin_lat = latitudes(plan.geometry.grid, plan.truncation.nlat)[0]
+    if plan.geometry.grid == "equiangular_with_poles":
+        u, v = _wave_one_at_poles(u), _wave_one_at_poles(v)
+        sin_lat = np.clip(sin_lat, _POLE - 1, 1 - _POLE)
     cos_lat = np.sqrt((1 - sin_lat) * (1 + sin_lat))[:, None]
-    safe = np.where(cos_lat > 1e-6, cos_lat, 1.0)
-    a, b = (coefficients(plan, np.where(cos_lat > 1e-6, wind / safe, 0.0)) for wind in (u, v))
+    a, b = (coefficients(plan, wind / cos_lat, sin_lat) for wind in (u, v))
     curl = reference.d_dlon(b) - reference.sec_lat_d_dlat_cos2(a)
     divergence = reference.d_dlon(a) + reference.sec_lat_d_dlat_cos2(b)
     for x in (curl, divergence):

@@ -16,6 +16,7 @@ from sciml.pipelines.gcm.dynamics.steppers import (
     Tableau,
     combine,
     make_step,
+    runge_kutta,
 )
 
 
@@ -173,6 +174,18 @@ def test_the_explicit_terms_are_evaluated_as_often_as_the_method_needs():
 
     make_step(Counted(), "imex_rk_sil3", 0.1)(Oscillator().start())
     assert calls == {"explicit": 3, "implicit": 1}
+
+
+def test_the_rearranged_step_is_the_tableau():
+    with jax.enable_x64(True):
+        for equation in (Oscillator(1.0, 20.0), Relaxation()):
+            reference = runge_kutta(SIL3, equation, equation.start(), 0.1)
+            for mine, other in zip(
+                jax.tree.leaves(make_step(equation, "imex_rk_sil3", 0.1)(equation.start())),
+                jax.tree.leaves(reference),
+                strict=True,
+            ):
+                np.testing.assert_allclose(mine, other, rtol=1e-13)
 
 
 def test_combine_leaves_out_zeros_and_nones():
