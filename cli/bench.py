@@ -84,7 +84,7 @@ def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation
         "p20",
         "p80",
         "ratio_to_ours",
-        "gflops",
+        "dense_gflops",
         "share_of_peak",
         "error",
     )
@@ -108,6 +108,7 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
         "p80",
         "ratio_to_ours",
         "first_call_s",
+        "peak_memory_GB",
         "difference",
     )
     _emit(invocation, rows, machine(), "One step, and one step of the gradient of ten", names)

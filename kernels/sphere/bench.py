@@ -6,13 +6,11 @@ across processes. Columns are independent fields; errors are relative to the flo
 """
 
 import csv
-import importlib.util
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,67 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sciml.kernels.sphere import layout, reference, transform
+from sciml.kernels.sphere import reference
+from sciml.kernels.sphere.contestants import PAIRS, coefficients, contestants, dense_gflop
 from sciml.kernels.sphere.grids import Truncation, latitudes, truncation
-from sciml.kernels.sphere.plan import make_plan
-
-PAIRS = 8  # in one compiled scan
-
-
-def _coefficients(t: Truncation, columns: int) -> np.ndarray:
-    inside = np.arange(t.total) >= np.arange(t.zonal)[:, None]
-    x = np.random.default_rng(0).normal(size=(2, t.zonal, t.total, columns)) * inside[None, ..., None]
-    x[1, 0] = 0.0
-    return x
-
-
-def _scanned(pair: Callable[..., Any]) -> Callable[..., Any]:
-    """`PAIRS` pairs one after the other; the first argument is taken over."""
-
-    @partial(jax.jit, donate_argnums=0)
-    def run(x, *rest):
-        return jax.lax.scan(lambda x, _: (pair(x, *rest), None), x, None, length=PAIRS)[0]
-
-    return run
-
-
-class _Ours:
-    def __init__(self, t: Truncation, x: np.ndarray, precision: str = "float32"):
-        self.plan = make_plan(t, precision=precision)
-        self.x = jnp.asarray(layout.join(self.plan, x), self.plan.dtype)
-        self.run = _scanned(lambda x, plan: transform.analysis(plan, transform.synthesis(plan, x)))
-        self.arguments = (self.plan,)
-
-    def values(self) -> np.ndarray:
-        return np.asarray(layout.to_standard(self.plan, transform.synthesis(self.plan, self.x)))
-
-
-class _Dinosaur:
-    """One of dinosaur's classes, called on all columns at once."""
-
-    def __init__(self, t: Truncation, x: np.ndarray, name: str):
-        from dinosaur import spherical_harmonic as peer
-
-        kind = "real" if name == "RealSphericalHarmonics" else "zero_imag"
-        self.grid = peer.Grid.construct(
-            max_wavenumber=t.zonal - 1, gaussian_nodes=t.nlat // 2, spherical_harmonics_impl=getattr(peer, name)
-        )
-        plan = make_plan(t, fold="whole-none")
-        self.x = jnp.asarray(np.moveaxis(layout.modal_to_rows(plan, layout.join(plan, x), kind), -1, 0), jnp.float32)
-        self.run, self.arguments = _scanned(lambda x: self.grid.to_modal(self.grid.to_nodal(x))), ()
-
-    def values(self) -> np.ndarray:
-        return np.moveaxis(np.asarray(self.grid.to_nodal(self.x)), 0, -1)
-
-
-def contestants(t: Truncation, columns: int, peers: bool = True) -> dict[str, Callable[[], Any]]:
-    """Name to maker of what is measured."""
-    x = _coefficients(t, columns)
-    makers: dict[str, Callable[[], Any]] = {"ours": lambda: _Ours(t, x)}
-    if peers and importlib.util.find_spec("dinosaur") is not None:
-        makers["dinosaur real"] = lambda: _Dinosaur(t, x, "RealSphericalHarmonics")
-        makers["dinosaur fast"] = lambda: _Dinosaur(t, x, "FastSphericalHarmonics")
-    return makers
 
 
 @contextmanager
@@ -113,25 +53,23 @@ def peak_gflops(repeats: int = 5, size: int = 1024) -> float:
     return 2 * size**3 / float(np.median(times)) / 1e9
 
 
-def dense_gflop(t: Truncation, columns: int) -> float:
-    """Operations of a dense, unfolded pair [GF]: the same yardstick for all contestants."""
-    legendre = 2 * 2 * t.zonal * t.nlat * t.total
-    fourier = 2 * t.nlon * 2 * t.zonal * t.nlat
-    return 2 * (legendre + fourier) * columns / 1e9
-
-
-def _rounds(members: dict[str, Any], clock: Callable[[], float], repeats: int) -> dict[str, list[float]]:
-    """Milliseconds per pair of every contestant, in turn, once per round."""
+def _rounds(
+    members: dict[str, Any], clock: Callable[[], float], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Milliseconds per pair of every contestant, in turn, once per round; and seconds of each first call."""
     times: dict[str, list[float]] = {name: [] for name in members}
+    first = {}
     for repeat in range(repeats + 1):
         for name, one in members.items():
-            x = jnp.array(one.x)
+            x = one.x.copy()
             jax.block_until_ready(x)
             begin = clock()
             jax.block_until_ready(one.run(x, *one.arguments))
-            if repeat:  # the first round compiles and warms caches
+            if repeat:
                 times[name].append((clock() - begin) / PAIRS * 1e3)
-    return times
+            else:  # compiles
+                first[name] = clock() - begin
+    return times, first
 
 
 def measure(
@@ -142,6 +80,8 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Rows as in the module's table, one case after the other.
 
+    dense_gflops: operations of a dense, unfolded pair by the time, one yardstick for all; share_of_peak: operations really
+    done, by the time, to the machine's matrix-multiply rate, of those that consist of products.
     clock "cpu": process time on one pinned core; "wall": elapsed time on all. ratio_to_ours above 1: ours is faster.
     """
     for name in cases:
@@ -152,24 +92,39 @@ def measure(
 
 def _case(t: Truncation, columns: int, repeats: int, peers: bool) -> Iterator[dict[str, Any]]:
     members = {name: make() for name, make in contestants(t, columns, peers).items()}
-    exact = reference.synthesis(_coefficients(t, columns)[..., :2], t.nlon, latitudes("gauss", t.nlat)[0])
+    exact = reference.synthesis(coefficients(t, columns)[..., :2], t.nlon, latitudes("gauss", t.nlat)[0])
     errors = {
         name: float(np.linalg.norm(one.values()[..., :2] - exact) / np.linalg.norm(exact))
         for name, one in members.items()
     }
+    compiling: dict[str, float] = {}
     for clock, read in (("cpu", time.process_time), ("wall", time.perf_counter)):
         with one_core(clock == "cpu"):
-            times = _rounds(members, read, repeats)
+            times, first = _rounds(members, read, repeats)
+            compiling = compiling or first  # the second clock finds everything compiled
             peak = peak_gflops() if clock == "cpu" else None
         own = float(np.median(times["ours"]))
         for name, values in times.items():
             ms = float(np.median(values))
-            rate = dense_gflop(t, columns) / ms * 1e3
+            done = members[name].gflop
             yield {
                 "case": t.name, "columns": columns, "implementation": name, "clock": clock, "ms": ms,
                 "p20": float(np.percentile(values, 20)), "p80": float(np.percentile(values, 80)), "ratio_to_ours": ms / own,
-                "gflops": rate, "share_of_peak": rate / peak if peak else None, "error": errors[name],
+                "dense_gflops": dense_gflop(t, columns) / ms * 1e3, "first_call_s": compiling[name], "error": errors[name],
+                "share_of_peak": done / ms * 1e3 / peak if done and peak else None,
             }  # fmt: skip
+
+
+def _processor() -> str:
+    names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:  # not Linux
+        return []
 
 
 def machine() -> dict[str, Any]:
@@ -177,7 +132,7 @@ def machine() -> dict[str, Any]:
     device = jax.devices()[0]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
-        "device": device.device_kind, "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+        "device": device.device_kind, "processor": _processor(), "cores": os.cpu_count(),
         "jax": jax.__version__, "numpy": np.__version__, "load": load,
     }  # fmt: skip
 

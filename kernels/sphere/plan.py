@@ -13,10 +13,12 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from sciml.kernels.sphere import compiled
 from sciml.kernels.sphere.geometry import LONGITUDE_FOLDS, Geometry
 from sciml.kernels.sphere.grids import Truncation, latitudes, truncation
 from sciml.kernels.sphere.tables import latitude_tables, operator_tables, transform_tables
 
+IMPLEMENTATIONS = ("auto", "compiled", "products")
 PRECISIONS = ("float32", "BF16_BF16_F32_X3", "float64", "TF32")
 
 
@@ -27,6 +29,7 @@ class How:
     geometry: Geometry
     precision: str
     dot_butterfly: bool
+    compiled: bool = False
     mesh: Mesh | None = None
     axis: str | None = None
 
@@ -176,12 +179,28 @@ def _tables(how: How, dtype) -> Tables:
     return Tables(**{name: _put(getattr(built, name), dtype, how, spec) for name, spec in specs.items()})
 
 
+def _compiled(implementation: str, geometry: Geometry, platform: str) -> bool:
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation {implementation!r}; accepted: {', '.join(IMPLEMENTATIONS)}")
+    can = platform == "cpu" and geometry.shares == 1 and compiled.fits(geometry)
+    if implementation == "compiled" and not can:
+        where = platform if geometry.shares == 1 else "several devices"
+        fold = f"{'equator' if geometry.fold_latitude else 'whole'}-{geometry.longitude_fold}"
+        built = "was" if compiled.built() else "was not"
+        raise ValueError(
+            f"implementation compiled on {where} with fold {fold}: it is for one CPU device and equator-quarter, "
+            f"and {built} built at installation"
+        )
+    return can and implementation != "products"
+
+
 def make_plan(
     name: str | Truncation,
     *,
     grid: str = "gauss",
     precision: str = "float32",
     fold: str = "auto",
+    implementation: str = "auto",
     platform: str | None = None,
     mesh: Mesh | None = None,
     axis: str | None = None,
@@ -190,8 +209,12 @@ def make_plan(
 
     precision: float32; BF16_BF16_F32_X3 (three passes of bfloat16 on an accelerator, 7e-6 over a transform, float32 on
     a CPU); float64 (jax_enable_x64 needed); TF32 (one pass, 4e-4: only when asked for, with a warning).
-    fold: auto, or "<equator|whole>-<quarter|half|mirror|none>". mesh, axis: devices that share m' and j'; further
-    axes of the mesh are left to the columns.
+    implementation: products is XLA's matrix products; compiled the code for CPUs of _folded.c, faster, for the fold
+    equator-quarter on one device or with members shared by several; auto takes it where it can.
+    fold: auto, or "<equator|whole>-<quarter|half|mirror|none>".
+    mesh, axis: devices; those along `axis` share m' and j', the other axes of the mesh share the columns (members) where
+    they divide them. Give the mesh for members alone, too: columns that are shared behind the plan's back are gathered
+    by the compiled implementation.
     ValueError names what is accepted.
     """
     if precision not in PRECISIONS:
@@ -203,13 +226,14 @@ def make_plan(
             "TF32 keeps 10 bits: fields are visibly noisy after a day; BF16_BF16_F32_X3 is as fast", stacklevel=2
         )
     platform = platform or jax.default_backend()
-    if mesh is not None:
-        axis = axis or mesh.axis_names[-1]
-    shares = 1 if mesh is None else mesh.shape[axis]
+    if axis is not None and (mesh is None or axis not in mesh.axis_names):
+        raise ValueError(f"axis {axis!r} of {'no mesh' if mesh is None else mesh.axis_names}")
+    shares = 1 if axis is None else mesh.shape[axis]
     t = truncation(name) if isinstance(name, str) else name
     geometry = _geometry(t, grid, fold, "cpu" if platform == "cpu" else platform, shares)
     dtype = jnp.float64 if precision == "float64" else jnp.float32
-    how = How(geometry, precision, platform == "cpu", mesh, axis)
+    fast = _compiled(implementation, geometry, platform)
+    how = How(geometry, precision, platform == "cpu", fast, mesh, axis)
     sin_lat, cos_lat, sec2_lat = (_put(a[..., None], dtype, how, how.nodal_spec) for a in latitude_tables(geometry))
     return Plan(
         tables=_tables(how, dtype),

@@ -9,8 +9,9 @@ of the three with the quadrature weights in its tables. Those are stored the oth
 along the wrong axis the same products take 1.3 to 2 times the CPU time. Source: the parity of the harmonics, as in
 ecTrans.
 
-On several devices the coefficients are shared by m' and the values by j': the first sum is then local, so are the other
-two, and in between one all-to-all swaps the shared axis.
+On a CPU compiled code does the same in one pass over memory where it was built (compiled.py); what follows is for the
+rest: accelerators, several devices, other folds. On several devices the coefficients are shared by m' and the values by
+j': the first sum is then local, so are the other two, and in between one all-to-all swaps the shared axis.
 """
 
 import math
@@ -21,6 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import PartitionSpec
 
+from sciml.kernels.sphere import compiled
 from sciml.kernels.sphere.plan import How, Plan
 from sciml.kernels.sphere.primitive import linear_pair
 
@@ -53,7 +55,7 @@ def _on_devices(function, x: Array, tables: tuple[Array, ...], specs: tuple, how
 
 def _swap(y: Array, split: int, join: int, how: How) -> Array:
     """y[s, p, q, m', j', n] shared along axis `split` from now on, no longer along `join`."""
-    if how.mesh is None:
+    if how.axis is None:
         return y
     return lax.all_to_all(y, how.axis, split, join, tiled=True)
 
@@ -111,11 +113,15 @@ def _local_gather(
 
 def _synthesise(x: Array, *tables: Array, how: How, flipped: bool) -> Array:
     function = partial(_local_synthesis, how=how, flipped=flipped)
+    if how.compiled:
+        function = partial(compiled.synthesis, geometry=how.geometry, flipped=flipped)
     return _on_devices(function, x, tables, (how.modal_spec, how.nodal_spec), how)
 
 
 def _gather(z: Array, *tables: Array, how: How, flipped: bool) -> Array:
     function = partial(_local_gather, how=how, flipped=flipped)
+    if how.compiled:
+        function = partial(compiled.gather, geometry=how.geometry, flipped=flipped)
     return _on_devices(function, z, tables, (how.nodal_spec, how.modal_spec), how)
 
 

@@ -1,15 +1,18 @@
 """Time of a model step, and of the gradient of ten, beside dinosaur in the same process, with the agreement of the states.
 
 Same case, equations, levels, scheme, step, filter and precision (peer.py). Contestants take turns; CPU time of the
-process on one pinned core and wall time on all cores are separate rounds. The first call of each, compilation included,
-is timed in the order of the table, so that nobody profits from another's warm caches twice.
+process on one pinned core and wall time on all cores are separate rounds. The first call, compilation included, and the
+peak of memory are measured in a new process for each, so that nobody profits from another's warm caches.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -108,6 +111,35 @@ class _Dinosaur:
         return self.peer.decode(self.steps())
 
 
+def _contestant(core: Core, state: State, who: str) -> Any:
+    return _Ours(core, state) if who == "ours" else _Dinosaur(core, state, who.removeprefix("dinosaur "))
+
+
+def _call(one: Any, what: str) -> Callable[[], Any]:
+    return one.steps if what == "step" else one.gradient
+
+
+def _in_new_process(name: str, who: str, what: str) -> dict[str, float | None]:
+    """first_call_s and peak_memory_GB of a case called `name`."""
+    code = f"from {__name__} import first_call; first_call({CASES[name]!r}, {who!r}, {what!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{who}, {what} in a process of its own failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def first_call(case: tuple[str, int, bool, float], who: str, what: str) -> None:
+    """Print what `_in_new_process` returns."""
+    call = _call(_contestant(*_setting(*case), who), what)
+    seconds = _timed(call, time.process_time)
+    try:
+        status = Path("/proc/self/status").read_text()
+        peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024**2
+    except (OSError, IndexError):  # not Linux
+        peak = None
+    print(json.dumps({"first_call_s": seconds, "peak_memory_GB": peak}))
+
+
 def _timed(call: Callable[[], Any], clock: Callable[[], float]) -> float:
     begin = clock()
     jax.block_until_ready(call())
@@ -117,9 +149,11 @@ def _timed(call: Callable[[], Any], clock: Callable[[], float]) -> float:
 def measure(
     cases: tuple[str, ...] = tuple(CASES), repeats: int = 7, peers: bool = True, progress: Progress | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows: case, what (step or gradient), implementation, clock, ms per step, p20, p80, ratio_to_ours, first_call_s, difference.
+    """Rows: case, what (step or gradient), implementation, clock, ms per step, p20, p80, ratio_to_ours, first_call_s,
+    peak_memory_GB, difference.
 
-    difference: largest relative difference of the prognostic variables from ours after ten steps. A clock is "cpu" (process
+    first_call_s is CPU time with compilation, peak_memory_GB that of a process that does nothing else (None where the
+    system does not tell). difference: largest relative difference of the prognostic variables from ours after ten steps. A clock is "cpu" (process
     time on one pinned core) or "wall". Without dinosaur installed the table holds our rows alone.
     """
     progress = progress or Progress()
@@ -132,15 +166,14 @@ def measure(
 
 def _case(name: str, repeats: int, peers: bool, progress: Progress) -> Iterator[dict[str, Any]]:
     core, state = _setting(*CASES[name])
-    members: dict[str, Any] = {"ours": _Ours(core, state)}
-    if peers:
-        members |= {f"dinosaur {kind}": _Dinosaur(core, state, kind) for kind in peer.CLASSES}
+    names = ("ours", *(f"dinosaur {kind}" for kind in peer.CLASSES if peers))
+    members = {who: _contestant(core, state, who) for who in names}
     own = members["ours"].result()
     differences = {who: _difference(one.result(), own) for who, one in members.items()}
     for what in ("step", "gradient"):
-        first = {
-            who: _timed(getattr(one, what + "s" * (what == "step")), time.process_time) for who, one in members.items()
-        }
+        alone = {who: _in_new_process(name, who, what) for who in members}
+        for one in members.values():
+            jax.block_until_ready(_call(one, what)())
         for clock, read in (("cpu", time.process_time), ("wall", time.perf_counter)):
             with one_core(clock == "cpu"), progress.task(f"{name} {what}, {clock}", repeats, "rounds") as task:
                 times = _rounds(members, what, read, repeats, task)
@@ -151,7 +184,7 @@ def _case(name: str, repeats: int, peers: bool, progress: Progress) -> Iterator[
                 yield {
                     "case": f"{name} {CASES[name][0]}L{CASES[name][1]}", "what": what, "implementation": who, "clock": clock,
                     "ms_per_step": ms, "p20": float(np.percentile(values, 20)), "p80": float(np.percentile(values, 80)),
-                    "ratio_to_ours": ms / ours, "first_call_s": first[who], "difference": differences[who], "peak_gflops": peak,
+                    "ratio_to_ours": ms / ours, **alone[who], "difference": differences[who], "peak_gflops": peak,
                 }  # fmt: skip
 
 
@@ -159,10 +192,9 @@ def _rounds(
     members: dict[str, Any], what: str, clock: Callable[[], float], repeats: int, task: Any
 ) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {who: [] for who in members}
-    call = {"step": "steps", "gradient": "gradient"}[what]
     for _ in range(repeats):
         for who, one in members.items():
-            times[who].append(_timed(partial(getattr(one, call)), clock) / STEPS * 1e3)
+            times[who].append(_timed(_call(one, what), clock) / STEPS * 1e3)
         task.advance()
     return times
 

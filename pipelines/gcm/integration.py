@@ -237,7 +237,8 @@ def _filters(settings: Rollout, plan: Plan, dt: float) -> tuple[Any, ...]:
     found = [exponential(plan, dt, tau)]
     if settings.diffusion:
         span = ATMOSPHERIC.nondim(settings.diffusion, "hour")
-        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_order))
+        spared = () if settings.shallow_water else ("log_surface_pressure",)
+        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_order, spared))
     if settings.fixes_mass:
         found.append(fix_global_mean(plan, "potential" if settings.shallow_water else "log_surface_pressure"))
     return tuple(found)

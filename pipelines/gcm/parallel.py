@@ -44,7 +44,8 @@ def sharding(plan: Plan, x: Any) -> NamedSharding:
         if x.shape[:axes] != shape:
             continue
         shared = x.ndim == axes + 2 and x.shape[axes] % mesh.shape[MEMBER] == 0
-        return NamedSharding(mesh, PartitionSpec(*spec, *[None] * (axes - len(spec)), MEMBER if shared else None))
+        members = (*[None] * (axes - len(spec)), MEMBER) if shared else ()
+        return NamedSharding(mesh, PartitionSpec(*spec, *members))
     return NamedSharding(mesh, PartitionSpec())
 
 

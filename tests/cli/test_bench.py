@@ -31,7 +31,7 @@ def test_bench_sphere(sciml, tmp_path):
     done = sciml("bench", "sphere", *options.split())
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
-    assert {(r["implementation"], r["clock"]) for r in rows} == {("ours", "cpu"), ("ours", "wall")}
+    assert {(r["implementation"], r["clock"]) for r in rows} >= {("ours", "cpu"), ("ours", "wall")}
     assert all(r["error"] < 5e-7 and r["ms"] > 0 for r in rows)
     text = (tmp_path / "rows.csv").read_text()
     assert text.startswith("# sciml bench sphere --cases T21") and "# jax: " in text and "case,columns" in text

@@ -2,22 +2,24 @@ import os
 
 import pytest
 
-from sciml.kernels.sphere import bench
-from sciml.kernels.sphere.grids import truncation
+from sciml.kernels.sphere import bench, compiled
 
 
 def test_rows_hold_times_ratios_and_errors():
     rows = list(bench.measure(("T21",), (3,), repeats=2, peers=False))
-    assert [row["clock"] for row in rows] == ["cpu", "wall"]
+    assert {row["clock"] for row in rows} == {"cpu", "wall"}
+    assert {row["implementation"] for row in rows} == {"ours", *(["ours, products"] if compiled.built() else [])}
     for row in rows:
-        assert row["implementation"] == "ours" and row["ratio_to_ours"] == 1.0
+        assert row["implementation"] != "ours" or row["ratio_to_ours"] == 1.0
+        assert row["first_call_s"] > 0
         assert 0 < row["p20"] <= row["ms"] <= row["p80"] and row["error"] < 5e-7
 
 
 def test_peers_are_measured_beside_ours_and_agree():
     pytest.importorskip("dinosaur")
     rows = list(bench.measure(("T21",), (2,), repeats=1))
-    assert {row["implementation"] for row in rows} == {"ours", "dinosaur real", "dinosaur fast"}
+    assert {row["implementation"] for row in rows} >= {"ours", "dinosaur real", "dinosaur fast"}
+    assert all(row["share_of_peak"] is None for row in rows if row["implementation"] == "shtns")
     assert all(row["error"] < 1e-6 for row in rows)
 
 
@@ -27,12 +29,6 @@ def test_one_core_and_back():
     with bench.one_core(True):
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
-
-
-def test_the_yardstick_is_the_dense_transform():
-    t = truncation("T42")
-    assert bench.dense_gflop(t, 2) == pytest.approx(2 * bench.dense_gflop(t, 1))
-    assert bench.dense_gflop(t, 32) == pytest.approx(2 * 32 * 4 * 43 * 64 * (44 + 128) / 1e9)
 
 
 def test_csv_says_how_it_came_about(tmp_path):

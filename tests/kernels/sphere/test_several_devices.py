@@ -30,7 +30,7 @@ def exchanges(function, *arguments):
 SHARED_STATE = """
 single = make_plan("T42", fold=FOLD)
 mesh = Mesh(np.array(jax.devices()), ("state",))
-plan = make_plan("T42", mesh=mesh, fold=FOLD)
+plan = make_plan("T42", mesh=mesh, axis="state", fold=FOLD)
 x = coefficients(plan, 5)
 x = jax.device_put(x, plan.modal_sharding)
 z = jax.jit(transform.synthesis)(plan, x)
@@ -61,16 +61,15 @@ np.testing.assert_allclose(members[1], 2 * z, rtol=1e-5, atol=1e-3)
 """
 
 SHARED_MEMBERS = """
-plan = make_plan("T21")
 mesh = Mesh(np.array(jax.devices()), ("member",))
-plan = jax.device_put(plan, NamedSharding(mesh, P()))
+single, plan = make_plan("T21"), make_plan("T21", mesh=mesh, implementation=IMPLEMENTATION)
 x = jnp.stack([coefficients(plan, 3) * (1 + n) for n in range(8)], axis=5)
 shared = jax.device_put(x, NamedSharding(mesh, P(None, None, None, None, None, "member")))
 def there_and_back(plan, x):
     return transform.analysis(plan, jnp.tanh(transform.synthesis(plan, x)))
 found = exchanges(there_and_back, plan, shared)
 assert not any(found.values()), found
-np.testing.assert_allclose(jax.jit(there_and_back)(plan, shared), jax.jit(there_and_back)(plan, x), atol=1e-5)
+np.testing.assert_allclose(jax.jit(there_and_back)(plan, shared), jax.jit(there_and_back)(single, x), atol=1e-5)
 """
 
 BOTH = """
@@ -88,8 +87,14 @@ np.testing.assert_allclose(z[:, :, 1], 2 * one, rtol=1e-4, atol=1e-3)
 
 @pytest.mark.parametrize(
     "script",
-    [SHARED_STATE.replace("FOLD", '"auto"'), SHARED_STATE.replace("FOLD", '"equator-mirror"'), SHARED_MEMBERS, BOTH],
-    ids=["state", "state without half turn", "members", "members and state"],
+    [
+        SHARED_STATE.replace("FOLD", '"auto"'),
+        SHARED_STATE.replace("FOLD", '"equator-mirror"'),
+        SHARED_MEMBERS.replace("IMPLEMENTATION", '"auto"'),
+        SHARED_MEMBERS.replace("IMPLEMENTATION", '"products"'),
+        BOTH,
+    ],
+    ids=["state", "state without half turn", "members", "members by products", "members and state"],
 )
 def test_on_eight_devices(script):
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}

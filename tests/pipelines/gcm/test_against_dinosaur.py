@@ -38,7 +38,7 @@ def on_grid(core, state):
 
     Divergence on its own is round-off in float32, three orders below the vorticity; in the wind it has its weight.
     """
-    _, grid = core.equation.to_grid(state, pressure=True)
+    grid = core.equation.to_grid(state, pressure=True)
     temperature = grid.temperature_variation + core.equation.reference_temperature
     return {
         "u": grid.cos_lat_u, "v": grid.cos_lat_v, "temperature": temperature, "vorticity": grid.vorticity,

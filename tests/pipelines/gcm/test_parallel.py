@@ -50,7 +50,7 @@ def check(members, steps=4):
     for a, b in zip(jax.tree.leaves(many), jax.tree.leaves(one)):
         a, b = layout.split(plan, a), layout.split(alone, b)
         assert np.abs(a - b).max() <= 3e-6 * np.abs(b).max(), (members, a.shape, np.abs(a - b).max(), np.abs(b).max())
-    return dict(mesh.shape), {name: len(re.findall(rf"= .* {name}(?:-start)?\\\\(", text)) for name in
+    return dict(mesh.shape), {name: len(re.findall(rf"= .* {name}(?:-start)?\\(", text)) for name in
         ("all-to-all", "all-gather", "all-reduce", "reduce-scatter", "collective-permute")}
 """
 

@@ -93,6 +93,14 @@ def test_the_global_mean_is_kept_and_nothing_else(plan, states):
     np.testing.assert_array_equal(other.other[mean], before.other[mean])
 
 
+def test_what_is_spared_is_not_diffused(plan, states):
+    x = Two(*(states.random_field(plan, np.random.default_rng(n), 1, 1.0) for n in range(2)))
+    found = horizontal_diffusion(plan, 0.05, 0.1, 2, ("log_surface_pressure",))(x, x)
+    np.testing.assert_array_equal(found.log_surface_pressure, x.log_surface_pressure)
+    np.testing.assert_array_equal(found.other, horizontal_diffusion(plan, 0.05, 0.1, 2)(x, x).other)
+    assert abs(found.other - x.other).max() > 0.01
+
+
 def test_filters_are_arguments_not_constants(plan):
     damping = exponential(plan, 0.05)
     assert [x.shape for x in jax.tree.leaves(damping)] == [plan.modal_shape]
