@@ -14,6 +14,7 @@
 #include <Python.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +69,35 @@ typedef struct {
 typedef struct {
     size_t size;
     Extension *extension;
-    const struct {
-        size_t size;
-        Extension *extension;
-        Version version;
-    } *api;
+    void *context;
+    void (*task)(void *);
+    void *data;
+} Schedule;
+typedef struct {
+    size_t size;
+    Extension *extension;
+    void *context;
+    int64_t *threads;
+} Threads;
+typedef struct {
+    size_t size;
+    Extension *extension;
+    void *error;
+} Destroy;
+typedef struct {
+    size_t size;
+    Extension *extension;
+    Version version;
+    void *internal, *error_create, *error_message;
+    void (*error_destroy)(Destroy *);
+    void *others[8]; /* registration, streams, states, device memory */
+    void *(*schedule)(Schedule *);
+    void *(*threads)(Threads *);
+} Api;
+typedef struct {
+    size_t size;
+    Extension *extension;
+    const Api *api;
     void *context;
     int stage;
     Buffers operands, results;
@@ -98,7 +123,8 @@ typedef struct {
     const void *in, *legendre, *fourier;
     void *out;
     Shape shape;
-    long width, chunks, next; /* columns of a chunk, number of chunks, the next one to take */
+    long width, chunks; /* columns of a chunk, number of chunks */
+    long next, done, users; /* the next chunk to take, chunks that are done, threads that still look here */
     size_t scratch;
     void (*chunk)(const void *job, long first, void *scratch);
 } Job;
@@ -131,13 +157,16 @@ static void give_back(void *memory, size_t size) {
     free(memory);
 }
 
-static void *work(void *argument) {
+static void work(void *argument) {
     Job *job = argument;
-    void *scratch = borrow(job->scratch);
-    for (long c; (c = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->chunks;)
+    void *scratch = NULL;
+    for (long c; (c = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->chunks;) {
+        if (!scratch) scratch = borrow(job->scratch);
         job->chunk(job, c * job->width, scratch);
-    give_back(scratch, job->scratch);
-    return NULL;
+        __atomic_fetch_add(&job->done, 1, __ATOMIC_RELEASE);
+    }
+    if (scratch) give_back(scratch, job->scratch);
+    if (!__atomic_sub_fetch(&job->users, 1, __ATOMIC_ACQ_REL)) free(job);
 }
 
 static long processors(void) {
@@ -148,19 +177,39 @@ static long processors(void) {
     return 1;
 }
 
-/* One thread per processor and chunk; a thread takes 20 us to start, so little work stays on one. */
-static void run(Job *job) {
-    enum { MOST = 64 };
-    pthread_t others[MOST];
-    const Shape *s = &job->shape;
+/* Threads of XLA's own pool, whose workers are awake while a program runs: new threads, or a pool of our own beside it,
+   gained nothing on two cores. 1 where this version of the interface has none. */
+static long pool_threads(const Frame *frame) {
+    const Api *api = frame->api;
+    int64_t threads = 1;
+    if (!api || api->version.major != 0 || api->size < offsetof(Api, threads) + sizeof api->threads) return 1;
+    Threads ask = {sizeof ask, NULL, frame->context, &threads};
+    void *error = api->threads(&ask);
+    if (error) api->error_destroy(&(Destroy){sizeof(Destroy), NULL, error});
+    return error ? 1 : threads;
+}
+
+/* The caller takes chunks, too, and never waits for a thread that has not begun: a busy pool costs time, not an answer. */
+static void run(const Job *wanted, const Frame *frame) {
+    const Shape *s = &wanted->shape;
     double operations = 8.0 * s->m * s->j * (s->l + 2 * s->r) * s->n;
-    long threads = operations < 2e7 ? 1 : processors();
-    if (threads > job->chunks) threads = job->chunks;
-    if (threads > MOST) threads = MOST;
-    long started = 0;
-    while (started < threads - 1 && !pthread_create(&others[started], NULL, work, job)) started++;
+    long threads = operations < 4e6 ? 1 : pool_threads(frame), most = processors();
+    if (threads > most) threads = most;
+    if (threads > wanted->chunks) threads = wanted->chunks;
+    Job *job = malloc(sizeof *job);
+    if (!job) abort();
+    *job = *wanted;
+    job->users = threads + 1;
+    for (long k = 1; k < threads; k++) {
+        Schedule task = {sizeof task, NULL, frame->context, work, job};
+        void *error = frame->api->schedule(&task);
+        if (!error) continue;
+        frame->api->error_destroy(&(Destroy){sizeof(Destroy), NULL, error});
+        __atomic_fetch_sub(&job->users, 1, __ATOMIC_RELAXED);
+    }
     work(job);
-    while (started > 0) pthread_join(others[--started], NULL);
+    while (__atomic_load_n(&job->done, __ATOMIC_ACQUIRE) < job->chunks) sched_yield();
+    if (!__atomic_sub_fetch(&job->users, 1, __ATOMIC_ACQ_REL)) free(job);
 }
 
 #define GLUE_(a, b, c) a##_##b##_##c
@@ -239,7 +288,7 @@ static Job job_of(Frame *frame, Buffer *modal, Buffer *nodal) {
         Buffer *in = frame->operands.buffers[0], *out = frame->results.buffers[0];   \
         Job job = job_of(frame, modal, nodal);                                       \
         PICK(prepare_##function, real)(&job);                                        \
-        run(&job);                                                                   \
+        run(&job, frame);                                                                   \
         return NULL;                                                                 \
     }
 TARGET(synthesis, float, in, out)
