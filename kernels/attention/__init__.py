@@ -1,0 +1,1 @@
+"""Scaled dot-product attention: a NumPy reference and the dispatch to PyTorch."""

@@ -1,0 +1,1 @@
+"""Galaxy mergers from images and spectroscopic tables."""

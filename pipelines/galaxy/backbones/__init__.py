@@ -1,0 +1,1 @@
+"""Image encoders behind one registry: own networks, every timm model, Zoobot, CLIP, morphology measurements."""

@@ -1,0 +1,1 @@
+"""Fusion of image features and table tokens, each modality allowed to be missing."""

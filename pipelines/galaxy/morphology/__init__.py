@@ -1,0 +1,1 @@
+"""Non-parametric morphology and Sersic fits of galaxy cutouts, batched in torch."""

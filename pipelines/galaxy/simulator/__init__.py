@@ -1,0 +1,1 @@
+"""Simulated mergers and controls: restricted N-body, light, observation, and the table of the same object."""

@@ -1,0 +1,1 @@
+"""Encoders of catalog tables: preprocessing, column embeddings, MLP, TabTransformer, FT-Transformer."""

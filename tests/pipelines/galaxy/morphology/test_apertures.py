@@ -1,0 +1,68 @@
+"""Areas and sums under circles and ellipses against photutils' exact overlap."""
+
+import numpy as np
+import pytest
+import torch
+
+from sciml.pipelines.galaxy.morphology.apertures import Ellipses, coordinates, growth, part_inside, pixel_lines
+
+RADII = (0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 45.0)
+
+
+def family(elongation, theta, centre=(40.31, 40.87)) -> Ellipses:
+    return Ellipses(*(torch.tensor([entry], dtype=torch.float64) for entry in (centre, elongation, theta)))
+
+
+def profile(seed=0):
+    rng = np.random.default_rng(seed)
+    radius = np.hypot(*(np.mgrid[:80, :90] - 40.3))
+    return 50 * np.exp(-radius / 4) + rng.normal(size=(80, 90))
+
+
+@pytest.mark.parametrize(("elongation", "theta", "worst"), [(1.0, 0.0, 0.004), (1.3, 0.4, 0.005), (2.5, 1.0, 0.006)])
+def test_curves_of_growth(elongation, theta, worst):
+    from photutils.aperture import EllipticalAperture
+
+    image = profile()
+    batch = torch.from_numpy(image)[None]
+    curve = growth(batch, torch.ones_like(batch, dtype=torch.bool), family(elongation, theta), torch.tensor([[80, 90]]))
+    for radius in RADII:
+        exact = EllipticalAperture((40.31, 40.87), radius, radius / elongation, theta=theta)
+        at = torch.tensor([[radius]], dtype=torch.float64)
+        assert curve.at(curve.flux, at).item() == pytest.approx(
+            exact.do_photometry(image, method="exact")[0][0], rel=worst
+        )
+        assert curve.at(curve.area, at).item() == pytest.approx(exact.area_overlap(image), rel=worst)
+
+
+def test_masked_pixels_have_no_area():
+    batch = torch.ones(1, 30, 30, dtype=torch.float64)
+    valid = torch.ones_like(batch, dtype=torch.bool)
+    valid[0, :, 15:] = False
+    curve = growth(
+        batch * valid,
+        valid,
+        Ellipses.circles(torch.tensor([[14.5, 14.5]], dtype=torch.float64)),
+        torch.tensor([[30, 30]]),
+    )
+    at = torch.tensor([[8.0]], dtype=torch.float64)
+    half = np.pi * 8**2 / 2
+    assert curve.at(curve.area, at).item() == pytest.approx(half, rel=2e-3)
+    assert curve.at(curve.flux, at).item() == pytest.approx(half, rel=2e-3)
+
+
+def test_curves_end_at_the_total():
+    image = torch.from_numpy(profile())[None]
+    curve = growth(image, torch.ones_like(image, dtype=torch.bool), family(1.7, 0.3), torch.tensor([[80, 90]]))
+    beyond = torch.tensor([[1e4]], dtype=torch.float64)
+    assert curve.at(curve.flux, beyond).item() == pytest.approx(image.sum().item(), rel=1e-9)
+    assert curve.at(curve.area, beyond).item() == pytest.approx(80 * 90, rel=1e-9)
+
+
+@pytest.mark.parametrize("elongation", [1.0, 2.0])
+def test_parts_sum_to_the_area(elongation):
+    shape = family(elongation, 0.7)
+    where = coordinates(shape, *pixel_lines(80, 90, shape.centre))
+    inside = part_inside(where, torch.tensor([20.0], dtype=torch.float64))
+    assert inside.min() == 0 and inside.max() == 1
+    assert inside.sum().item() == pytest.approx(np.pi * 20**2 / elongation, rel=2e-3)
