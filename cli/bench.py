@@ -93,7 +93,7 @@ def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation
 
 def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.kernels.sphere.bench import write_csv
-    from sciml.pipelines.gcm.bench import machine, measure
+    from sciml.pipelines.gcm.bench.speed import machine, measure
 
     rows = list(measure(settings.cases, settings.repeats, settings.peers, invocation.console))
     if settings.csv is not None:

@@ -32,7 +32,7 @@ from .dynamics.shallow_water import shallow_water
 from .dynamics.vertical import SigmaLevels, equidistant
 from .ensemble import vorticity as random_vorticity
 from .fields import physical_fields
-from .output import Layout
+from .output.files import Layout
 from .scales import ATMOSPHERIC, EARTH
 from .settings import DEFAULT_VARIABLES, TRACERS, VARIABLES, Rollout
 from .setups.case import Atmosphere, Fluid, Where

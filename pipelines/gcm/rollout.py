@@ -26,7 +26,7 @@ from sciml.pipelines.settings import dump, resolve
 from .devices import arithmetic, choose_device
 from .integration import Integration, prepare
 from .memory import estimate
-from .output import Layout, NetCDFOutput, open_output
+from .output.files import Layout, NetCDFOutput, open_output
 from .settings import Rollout
 
 MAY_CHANGE = {"days", "max_minutes", "device", "resume", "out", "report", "overwrite"}
@@ -258,7 +258,7 @@ class _Loop:
         results = self._results()
         self.run.write_json("results.json", results)
         if self.settings.report:
-            from .report import write_report
+            from .report.page import write_report
 
             write_report(self.run, results)
         self.run.set_status("finished", day=self.settings.days, reason=None)

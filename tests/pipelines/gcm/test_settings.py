@@ -118,6 +118,6 @@ def test_a_settings_file_repeats_the_run(tmp_path):
 
 
 def test_every_variable_has_attributes():
-    from sciml.pipelines.gcm.output import ATTRIBUTES
+    from sciml.pipelines.gcm.output.files import ATTRIBUTES
 
     assert {name for names in VARIABLES.values() for name in names} <= set(ATTRIBUTES)

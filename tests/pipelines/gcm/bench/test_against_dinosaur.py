@@ -9,7 +9,7 @@ import pytest
 
 from sciml.kernels.sphere import layout, transform
 from sciml.kernels.sphere.plan import make_plan
-from sciml.pipelines.gcm import peer
+from sciml.pipelines.gcm.bench import peer
 from sciml.pipelines.gcm.core import make_core
 from sciml.pipelines.gcm.dynamics.filters import exponential
 from sciml.pipelines.gcm.dynamics.primitive_equations import primitive_equations

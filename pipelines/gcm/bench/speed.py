@@ -22,7 +22,7 @@ from jax import lax
 
 from sciml.kernels.sphere.bench import machine, one_core, peak_gflops
 from sciml.kernels.sphere.plan import make_plan
-from sciml.pipelines.gcm import peer
+from sciml.pipelines.gcm.bench import peer
 from sciml.pipelines.gcm.core import Core, make_core
 from sciml.pipelines.gcm.dynamics.filters import exponential
 from sciml.pipelines.gcm.dynamics.primitive_equations import primitive_equations
