@@ -137,12 +137,13 @@ class Rollout:
     report: bool = setting(True, "draw the report page at the end", panel=OUTPUT)
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or tpu", panel=RUN)
+    devices: int = setting(1, "devices that share the run, from --device on: members first, then the state", panel=RUN)
     out: Path | None = setting(None, "run folder; default: runs/gcm-rollout/<time>", panel=RUN)
     resume: Path | None = setting(None, "continue this run folder exactly; a larger --days extends it", panel=RUN)
     max_minutes: float | None = setting(None, "stop after this long and keep a checkpoint [min]", panel=RUN)
 
     def __post_init__(self):
-        _positive(self, "days", "levels", "members", "every_hours", "filter_hours", "max_minutes")
+        _positive(self, "days", "levels", "members", "devices", "every_hours", "filter_hours", "max_minutes")
         _positive(self, "diffusion_order")
         for name in ("perturbation", "digital_filter_hours", "diffusion_hours", "seed"):
             value = getattr(self, name) or 0
@@ -338,6 +339,10 @@ class Rollout:
         return tuple(sorted(found))
 
 
+# what `sciml bench dycore --laws` accepts; bench/laws.py measures them
+LAWS = ("pressure", "jet", "rest", "williamson2", "williamson5", "dinosaur", "day-nine", "held-suarez")
+
+
 @dataclass(frozen=True)
 class Report:
     """`sciml gcm report`."""
@@ -354,7 +359,8 @@ class BenchSphere:
     cases: tuple[str, ...] = setting(("T42", "TL63", "TL127"), "truncations")
     columns: tuple[int, ...] = setting((32, 192), "fields transformed together")
     repeats: int = setting(15, "interleaved rounds")
-    peers: bool = setting(True, "also measure dinosaur where it is installed")
+    peers: bool = setting(True, "also measure dinosaur and shtns where they are installed")
+    laws: bool = setting(True, "also measure errors, adjointness and operators at T21 to TL127")
     csv: Path | None = setting(None, "write the rows to this file, too")
 
     def __post_init__(self):
@@ -367,12 +373,24 @@ class BenchSphere:
 class BenchDycore:
     """`sciml bench dycore`."""
 
-    cases: tuple[str, ...] = setting(("dry", "moist"), "dry: T42L24 baroclinic wave; moist: TL63L32 with three tracers")
+    cases: tuple[str, ...] = setting(
+        ("dry", "moist"), "dry: T42L24 baroclinic wave; moist: TL63L32 with three tracers; or none"
+    )
+    laws: tuple[str, ...] = setting(
+        ("pressure", "jet", "rest", "williamson2", "williamson5", "dinosaur"),
+        "what must hold, measured; also: day-nine (2 min), held-suarez (10 min); or all, or none",
+    )
     repeats: int = setting(7, "interleaved rounds")
     peers: bool = setting(True, "also measure dinosaur where it is installed")
     csv: Path | None = setting(None, "write the rows to this file, too")
 
     def __post_init__(self):
         _positive(self, "repeats")
-        for name in self.cases:
-            _require(name in ("dry", "moist"), f'--cases: no case "{name}"; {suggest(name, ("dry", "moist"))}')
+        for option, accepted in (("cases", ("dry", "moist", "none")), ("laws", (*LAWS, "all", "none"))):
+            for name in getattr(self, option):
+                _require(name in accepted, f'--{option}: no "{name}"; {suggest(name, accepted)}')
+
+    @property
+    def chosen_laws(self) -> tuple[str, ...]:
+        """The laws to measure."""
+        return LAWS if "all" in self.laws else tuple(name for name in self.laws if name != "none")
