@@ -152,7 +152,8 @@ class Integration:
 
     def diagnose(self, carry: Any) -> dict[str, float]:
         """Facts of a state for metrics and progress: means over the members, extremes over all."""
-        found = jax.device_get(self.facts(self.core.equation, self.core.state(carry)))
+        with np.errstate(all="ignore"):  # a lost integration is told by `lost`, in words
+            found = jax.device_get(self.facts(self.core.equation, self.core.state(carry)))
         return {name: float(x) for name, x in found.items()}
 
     def spectrum(self, carry: Any) -> np.ndarray:

@@ -258,6 +258,7 @@ def test_a_wrong_option_is_explained(run_here, tmp_path, options, code, words):
     assert not list(tmp_path.glob("runs/*/*/rollout.nc"))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_an_unstable_step_says_where_and_what_to_do(run_here):
     code, _, err = run_here("rollout", "--truncation", "T42", "--levels", 4, "--step-minutes", 180, "--days", 10,
                             "--out", "run", "--no-report")  # fmt: skip
