@@ -247,11 +247,11 @@ def _filters(settings: Rollout, plan: Plan, dt: float) -> tuple[Any, ...]:
     hours = settings.filter_hours
     # the filter's own time scale is that of a factor exp(-1), and the setting's that of exp(-16)
     tau = EXPONENTIAL_TAU if hours is None else ATMOSPHERIC.nondim(hours, "hour") / 16
-    found = [exponential(plan, dt, tau)]
+    found = [exponential(plan, dt, tau)] if settings.filtered else []
     if settings.diffusion:
         span = ATMOSPHERIC.nondim(settings.diffusion, "hour")
         spared = () if settings.shallow_water else ("log_surface_pressure",)
-        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_order, spared))
+        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_power, spared))
     if settings.fixes_mass:
         found.append(fix_global_mean(plan, "potential" if settings.shallow_water else "log_surface_pressure"))
     return tuple(found)
