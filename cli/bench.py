@@ -75,10 +75,13 @@ def _command(name: str, given: dict[str, Any]) -> str:
 def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.kernels.sphere import laws
     from sciml.kernels.sphere.bench import machine, measure, write_csv
+    from sciml.kernels.sphere.grids import truncation
     from sciml.pipelines.errors import SettingsError
 
     try:
         rows: list[dict[str, Any]] = []
+        for name in settings.cases:
+            truncation(name)  # before a minute of work
         kept = list(laws.measure()) if settings.laws else []
         for row in measure(settings.cases, settings.columns, settings.repeats, settings.peers):
             rows.append(row)
