@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def test_bench_kd(sciml):
     sizes = "--history 5 --horizon 2 --hidden 4 --windows 128 --repeats 1 --no-peers"
@@ -37,6 +39,7 @@ def test_bench_sphere(sciml, tmp_path):
     assert text.startswith("# sciml bench sphere --cases T21") and "# jax: " in text and "case,columns" in text
 
 
+@pytest.mark.slow
 def test_bench_dycore(sciml):
     options = "--cases dry --repeats 1 --no-peers --laws pressure"
     done = sciml("bench", "dycore", *options.split())

@@ -13,6 +13,7 @@ def rows(monkeypatch):
     return lambda peers: list(speed.measure(("tiny",), repeats=1, peers=peers))
 
 
+@pytest.mark.slow
 def test_ours_alone(rows):
     found = rows(False)
     assert [(r["what"], r["clock"]) for r in found] == [
