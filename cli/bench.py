@@ -38,17 +38,29 @@ add_command(
 
 
 def _emit(
-    invocation: Invocation, rows: list[dict[str, Any]], where: dict[str, Any], title: str, names: tuple[str, ...]
-) -> None:
-    """JSON, or a table of the columns `names` and a line about the machine."""
+    invocation: Invocation, rows: list[dict[str, Any]], laws: list[dict[str, Any]], where: dict[str, Any],
+    title: str, names: tuple[str, ...],
+) -> None:  # fmt: skip
+    """JSON, or a table of the columns `names`, a table of the laws, and a line about the machine."""
     console = invocation.console
-    console.emit({"machine": where, "rows": rows})
-    cells = [tuple(_cell(row[name]) for name in names) for row in rows]
-    console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+    console.emit({"machine": where, "rows": rows, "laws": laws})
+    if rows:
+        cells = [tuple(_cell(row[name]) for name in names) for row in rows]
+        console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+    if laws:
+        cells = [(r["law"], r["case"], r["what"], _cell(r["value"]), r["unit"], _range(r), _kept(r)) for r in laws]
+        console.table(("law", "case", "what", "measured", "unit", "limits", ""), cells, title="What must hold")
     load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
-    console.result(
-        f"jax {where['jax']}, {where['device']}, {where['cores']} cores, load {load}; ratio above 1: ours is faster"
-    )
+    words = "; ratio above 1: ours is faster" if rows else ""
+    console.result(f"jax {where['jax']}, {where['device']}, {where['cores']} cores, load {load}{words}")
+
+
+def _range(row: dict[str, Any]) -> str:
+    return f"<= {row['most']:g}" if row["least"] == 0 else f"{row['least']:g} to {row['most']:g}"
+
+
+def _kept(row: dict[str, Any]) -> str:
+    return "ok" if row["kept"] else "BROKEN"
 
 
 def _cell(value: Any) -> str:
@@ -61,11 +73,16 @@ def _command(name: str, given: dict[str, Any]) -> str:
 
 
 def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.kernels.sphere import laws
     from sciml.kernels.sphere.bench import machine, measure, write_csv
+    from sciml.kernels.sphere.grids import truncation
     from sciml.pipelines.errors import SettingsError
 
     try:
-        rows = []
+        rows: list[dict[str, Any]] = []
+        for name in settings.cases:
+            truncation(name)  # before a minute of work
+        kept = list(laws.measure()) if settings.laws else []
         for row in measure(settings.cases, settings.columns, settings.repeats, settings.peers):
             rows.append(row)
             invocation.console.note(
@@ -88,15 +105,18 @@ def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation
         "share_of_peak",
         "error",
     )
-    _emit(invocation, rows, machine(), "One synthesis and one analysis", names)
+    _emit(invocation, rows, kept, machine(), "One synthesis and one analysis", names)
 
 
 def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.kernels.sphere.bench import write_csv
-    from sciml.pipelines.gcm.bench import machine, measure
+    from sciml.pipelines.gcm.bench import laws
+    from sciml.pipelines.gcm.bench.speed import machine, measure
 
-    rows = list(measure(settings.cases, settings.repeats, settings.peers, invocation.console))
-    if settings.csv is not None:
+    kept = list(laws.measure(settings.chosen_laws, progress=invocation.console))
+    cases = tuple(name for name in settings.cases if name != "none")
+    rows = list(measure(cases, settings.repeats, settings.peers, invocation.console))
+    if settings.csv is not None and rows:
         write_csv(settings.csv, rows, _command("dycore", given))
     names = (
         "case",
@@ -111,16 +131,17 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
         "peak_memory_GB",
         "difference",
     )
-    _emit(invocation, rows, machine(), "One step, and one step of the gradient of ten", names)
+    _emit(invocation, rows, kept, machine(), "One step, and one step of the gradient of ten", names)
 
 
 add_command(
     app, "sphere", BenchSphere, _sphere,
-    help="Spherical-harmonic transform pair: ours and dinosaur's two classes.",
+    help="Spherical-harmonic transform pair: ours, dinosaur's two classes, shtns; and what must hold.",
     examples=["sciml bench sphere", "sciml bench sphere --cases TL127 --columns 192 --json"],
 )  # fmt: skip
 add_command(
     app, "dycore", BenchDycore, _dycore,
-    help="A step of the dynamical core and its gradient: ours and dinosaur's.",
-    examples=["sciml bench dycore", "sciml bench dycore --cases moist --csv dycore.csv"],
+    help="A step of the dynamical core and its gradient: ours and dinosaur's; and what must hold.",
+    examples=["sciml bench dycore", "sciml bench dycore --cases moist --csv dycore.csv",
+              "sciml bench dycore --cases none --laws all --json"],
 )  # fmt: skip

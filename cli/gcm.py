@@ -31,7 +31,7 @@ def _rollout(settings: gcm.Rollout, given: dict[str, Any], invocation: Invocatio
 
 
 def _print_results(console: Any, results: dict[str, Any]) -> None:
-    from sciml.pipelines.gcm.report import result_rows
+    from sciml.pipelines.gcm.report.page import result_rows
 
     title = f"{results['title']}, {results['days']:g} day{'' if results['days'] == 1 else 's'}"
     console.table(("", ""), result_rows(results), title=title)
@@ -44,7 +44,7 @@ def _shown(value: Any) -> str:
 
 
 def _report(settings: gcm.Report, given: dict[str, Any], invocation: Invocation) -> None:
-    from sciml.pipelines.gcm.report import redraw
+    from sciml.pipelines.gcm.report.page import redraw
 
     page = redraw(settings.run)
     invocation.console.emit({"report": str(page)})

@@ -343,14 +343,40 @@ INLINE void NAME(block)(long rows, long depth, const REAL *a, long row, long col
     }
 }
 
+/* The same for rows of one vector: twice the rows, for as many sums at a time */
+#define SINGLE(count)                                                                                              \
+    case count: {                                                                                                  \
+        V u[count];                                                                                                \
+        _Pragma("GCC unroll 12") for (int i = 0; i < count; i++) u[i] = (V){0};                                    \
+        for (long k = 0; k < depth; k++) {                                                                         \
+            V b0 = *(const V *)(b + k * width);                                                                    \
+            _Pragma("GCC unroll 12") for (int i = 0; i < count; i++) u[i] += a[i * row + k * column] * b0;         \
+        }                                                                                                          \
+        _Pragma("GCC unroll 12") for (int i = 0; i < count; i++) *(V *)(c + i * step) = u[i];                      \
+    } break;
+
+INLINE void NAME(single)(long rows, long depth, const REAL *a, long row, long column, const REAL *b, long width, REAL *c,
+                         long step) {
+    switch (rows) {
+        SINGLE(1) SINGLE(2) SINGLE(3) SINGLE(4) SINGLE(5) SINGLE(6)
+        SINGLE(7) SINGLE(8) SINGLE(9) SINGLE(10) SINGLE(11) SINGLE(12)
+    }
+}
+
 /* c = a b; a[rows, depth] with any strides, b[depth, width] and c[rows, step] with columns side by side */
 static void NAME(product)(long rows, long depth, const REAL *a, long row, long column, const REAL *b, long width, REAL *c,
                           long step) {
-    long blocks = (rows + ROWS - 1) / ROWS;
+    long pairs = width / (2 * LANES) * (2 * LANES), blocks = pairs ? (rows + ROWS - 1) / ROWS : 0;
     for (long k = 0, first = 0; k < blocks; k++) {
         long count = (rows - first) / (blocks - k); /* equal blocks: a short last one would leave registers idle */
-        for (long w = 0; w < width; w += 2 * LANES)
+        for (long w = 0; w < pairs; w += 2 * LANES)
             NAME(block)(count, depth, a + first * row, row, column, b + w, width, c + first * step + w, step);
+        first += count;
+    }
+    blocks = pairs < width ? (rows + 11) / 12 : 0;
+    for (long k = 0, first = 0; k < blocks; k++) {
+        long count = (rows - first) / (blocks - k);
+        NAME(single)(count, depth, a + first * row, row, column, b + pairs, width, c + first * step + pairs, step);
         first += count;
     }
 }
@@ -408,7 +434,8 @@ INLINE void NAME(spread)(REAL *f, long numbers, long step) {
 static void NAME(synthesis)(const void *argument, long first, void *scratch) {
     const Job *job = argument;
     const Shape s = job->shape;
-    const long width = job->width, live = NAME(live)(job, first), jump = 8 * s.m * width + 2 * LANES;
+    const long live = NAME(live)(job, first), width = (live + LANES - 1) / LANES * LANES; /* whole vectors */
+    const long jump = 8 * s.m * width + 2 * LANES;
     const long row = s.flipped ? 1 : s.l, column = s.flipped ? s.j : 1;
     const long frow = s.flipped ? 1 : s.m, fcolumn = s.flipped ? s.r : 1;
     REAL *panel = scratch, *f = panel + s.l * width, *y = f + TOGETHER * 8 * ROWS * width;
@@ -465,7 +492,8 @@ INLINE void NAME(collect)(REAL *f, long numbers, long step) {
 static void NAME(gather)(const void *argument, long first, void *scratch) {
     const Job *job = argument;
     const Shape s = job->shape;
-    const long width = job->width, live = NAME(live)(job, first), jump = 8 * s.m * width + 2 * LANES;
+    const long live = NAME(live)(job, first), width = (live + LANES - 1) / LANES * LANES; /* whole vectors */
+    const long jump = 8 * s.m * width + 2 * LANES;
     const long row = s.flipped ? s.j : 1, column = s.flipped ? 1 : s.l;
     const long frow = s.flipped ? s.r : 1, fcolumn = s.flipped ? 1 : s.m;
     const long t = s.r * width;
@@ -501,7 +529,7 @@ static void NAME(gather)(const void *argument, long first, void *scratch) {
         }
 }
 
-/* Two vectors a row at least; twice that where there is work for all, as each table entry then serves more columns. */
+/* Two vectors a row, but for the last chunk; twice that where there is work for all, as each table entry then serves more columns. */
 static void NAME(widen)(Job *job) {
     job->width = 2 * LANES;
     if (job->shape.n >= 4 * LANES * processors()) job->width *= 2;
@@ -524,4 +552,5 @@ static void NAME(prepare_gather)(Job *job) {
 #undef V
 #undef LANES
 #undef BLOCK
+#undef SINGLE
 #endif

@@ -15,6 +15,9 @@ try:
 except ImportError:  # no compiler at installation
     _folded = None
 
+# A single column fills an eighth of a vector: its products are then 2 to 3 times faster as XLA's.
+LEAST_COLUMNS = 2
+
 if _folded is not None:
     for _name, _capsule in _folded.targets().items():
         jax.ffi.register_ffi_target(f"sciml_sphere_{_name}", _capsule, platform="cpu")

@@ -113,14 +113,14 @@ def _local_gather(
 
 def _synthesise(x: Array, *tables: Array, how: How, flipped: bool) -> Array:
     function = partial(_local_synthesis, how=how, flipped=flipped)
-    if how.compiled:
+    if how.compiled and x.shape[-1] >= compiled.LEAST_COLUMNS:
         function = partial(compiled.synthesis, geometry=how.geometry, flipped=flipped)
     return _on_devices(function, x, tables, (how.modal_spec, how.nodal_spec), how)
 
 
 def _gather(z: Array, *tables: Array, how: How, flipped: bool) -> Array:
     function = partial(_local_gather, how=how, flipped=flipped)
-    if how.compiled:
+    if how.compiled and z.shape[-1] >= compiled.LEAST_COLUMNS:
         function = partial(compiled.gather, geometry=how.geometry, flipped=flipped)
     return _on_devices(function, z, tables, (how.nodal_spec, how.modal_spec), how)
 

@@ -14,8 +14,8 @@ from sciml.pipelines.progress import Progress
 _KINDS = ("cpu", "cuda", "gpu", "rocm", "tpu")
 
 
-def choose_device(name: str, progress: Progress) -> Any:
-    """The JAX device named auto, cpu, cuda, cuda:N, gpu, rocm or tpu.
+def choose_devices(name: str, count: int, progress: Progress) -> list[Any]:
+    """`count` JAX devices from the one named auto, cpu, cuda, cuda:N, gpu, rocm or tpu on.
 
     Raises SettingsError for another word and DeviceError for a device that is missing, before any data is read.
     """
@@ -32,11 +32,19 @@ def choose_device(name: str, progress: Progress) -> Any:
         ) from None
     if int(number or 0) >= len(found):
         raise DeviceError(f"--device {name}: there are {len(found)} {kind} devices, numbered from 0")
-    device = found[int(number or 0)]
+    first = int(number or 0)
+    chosen = found[first : first + count]
+    if len(chosen) < count:
+        raise DeviceError(
+            f"--devices {count}: there are {len(found) - first} from {kind}:{first} on",
+            hint="CPU cores count as one device; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes eight of them",
+        )
+    device = chosen[0]
     kind = getattr(device, "device_kind", "")
     about = f" ({kind})" if kind and kind.lower() != device.platform.lower() else ""
-    progress.note(f"device {device.platform}:{device.id}{about}, jax {jax.__version__}")
-    return device
+    several = f" and {count - 1} more" if count > 1 else ""
+    progress.note(f"device {device.platform}:{device.id}{several}{about}, jax {jax.__version__}")
+    return chosen
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from sciml.kernels.sphere import layout as sphere_layout
 from sciml.kernels.sphere.plan import Plan, make_plan
@@ -32,7 +33,8 @@ from .dynamics.shallow_water import shallow_water
 from .dynamics.vertical import SigmaLevels, equidistant
 from .ensemble import vorticity as random_vorticity
 from .fields import physical_fields
-from .output import Layout
+from .output.files import Layout
+from .parallel import STATE, device_mesh, share
 from .scales import ATMOSPHERIC, EARTH
 from .settings import DEFAULT_VARIABLES, TRACERS, VARIABLES, Rollout
 from .setups.case import Atmosphere, Fluid, Where
@@ -86,7 +88,11 @@ class Integration:
         if self.settings.digital_filter_hours:
             span = ATMOSPHERIC.nondim(self.settings.digital_filter_hours, "hour")
             state = self.core.initialise(state, span)
-        return self.core.start(state)
+        return self.core.start(self._placed(state))
+
+    def _placed(self, tree: Any) -> Any:
+        """`tree` where the devices want it."""
+        return tree if self.core.plan.how.mesh is None else share(self.core.plan, tree)
 
     def _perturbed(self, state: Any) -> Any:
         """`state` for every member, [*modal, e, k], with random wind in all but the first."""
@@ -134,7 +140,7 @@ class Integration:
         shapes = {name: leaf.shape for name, (_, leaf) in zip(names, named, strict=True)}
         if {name: x.shape for name, x in tensors.items()} != shapes:
             raise DataError("the checkpoint is of another model", hint="start a new run without --resume")
-        return jax.tree.unflatten(form, [jnp.asarray(tensors[name]) for name in names])
+        return self._placed(jax.tree.unflatten(form, [jnp.asarray(tensors[name]) for name in names]))
 
     # --- what is seen
 
@@ -146,7 +152,8 @@ class Integration:
 
     def diagnose(self, carry: Any) -> dict[str, float]:
         """Facts of a state for metrics and progress: means over the members, extremes over all."""
-        found = jax.device_get(self.facts(self.core.equation, self.core.state(carry)))
+        with np.errstate(all="ignore"):  # a lost integration is told by `lost`, in words
+            found = jax.device_get(self.facts(self.core.equation, self.core.state(carry)))
         return {name: float(x) for name, x in found.items()}
 
     def spectrum(self, carry: Any) -> np.ndarray:
@@ -162,15 +169,18 @@ class Integration:
         return watch.lost(self.core.plan, self.core.state(carry), self.sigma, most_wind)
 
 
-def prepare(settings: Rollout, progress: Progress, platform: str) -> Integration:
+def prepare(settings: Rollout, progress: Progress, platform: str, devices: Sequence[Any] | None = None) -> Integration:
     """Read or compute the initial state and build the core; `platform` is that of the device, e.g. cpu.
+
+    Several `devices` share members and state (parallel.py).
 
     Raises SettingsError for an unknown truncation, DataError for an analysis that does not hold what is needed.
     """
     for path in (settings.initial if settings.is_file else None, settings.surface):
         if path is not None:
             require_file(Path(path))
-    plan = _plan(settings, platform)
+    mesh = device_mesh(settings.members, devices) if devices is not None and len(devices) > 1 else None
+    plan = _plan(settings, platform, mesh)
     about = f"{settings.truncation} ({plan.truncation.nlon} x {plan.truncation.nlat})"
     if settings.shallow_water:
         initial = case(settings.initial, Where.of(plan))
@@ -186,16 +196,19 @@ def prepare(settings: Rollout, progress: Progress, platform: str) -> Integration
     forcing = held_suarez(equation.levels, plan.dtype) if settings.forced else None
     dt = ATMOSPHERIC.nondim(settings.step_seconds, "s")
     core = make_core(equation, dt, scheme=settings.scheme, filters=_filters(settings, plan, dt), forcing=forcing)
+    core = core if mesh is None else share(plan, core)
     layout = _layout(settings, plan, initial, state, sigma)
     progress.note(f"{initial.title}; {about}; step {settings.step_seconds / 60:g} min, {settings.scheme}")
     return Integration(settings, core, state, layout, f"{initial.title}, {about}", equations, sigma, facts)
 
 
-def _plan(settings: Rollout, platform: str) -> Plan:
+def _plan(settings: Rollout, platform: str, mesh: Mesh | None) -> Plan:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the command has its own words for TF32
         try:
-            return make_plan(settings.truncation, precision=settings.precision, platform=platform)
+            return make_plan(
+                settings.truncation, precision=settings.precision, platform=platform, mesh=mesh, axis=mesh and STATE
+            )
         except ValueError as error:
             raise SettingsError(f"--truncation {settings.truncation}: {error}", hint="e.g. T42, T85, TL63") from None
 
@@ -234,11 +247,11 @@ def _filters(settings: Rollout, plan: Plan, dt: float) -> tuple[Any, ...]:
     hours = settings.filter_hours
     # the filter's own time scale is that of a factor exp(-1), and the setting's that of exp(-16)
     tau = EXPONENTIAL_TAU if hours is None else ATMOSPHERIC.nondim(hours, "hour") / 16
-    found = [exponential(plan, dt, tau)]
+    found = [exponential(plan, dt, tau)] if settings.filtered else []
     if settings.diffusion:
         span = ATMOSPHERIC.nondim(settings.diffusion, "hour")
         spared = () if settings.shallow_water else ("log_surface_pressure",)
-        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_order, spared))
+        found.append(horizontal_diffusion(plan, dt, span, settings.diffusion_power, spared))
     if settings.fixes_mass:
         found.append(fix_global_mean(plan, "potential" if settings.shallow_water else "log_surface_pressure"))
     return tuple(found)

@@ -23,13 +23,13 @@ from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import dump, resolve
 
-from .devices import arithmetic, choose_device
+from .devices import arithmetic, choose_devices
 from .integration import Integration, prepare
 from .memory import estimate
-from .output import Layout, NetCDFOutput, open_output
+from .output.files import Layout, NetCDFOutput, open_output
 from .settings import Rollout
 
-MAY_CHANGE = {"days", "max_minutes", "device", "resume", "out", "report", "overwrite"}
+MAY_CHANGE = {"days", "max_minutes", "device", "devices", "resume", "out", "report", "overwrite"}
 MOST_WIND = 350.0  # [m s-1]: no wind on Earth comes near, so the integration is lost
 # Steps x wavenumbers^3 x levels x members between two looks at the clock and at stop requests: some seconds of work.
 _CHUNK_WORK = 4e8
@@ -50,9 +50,10 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
         # a longer --days on resume must not change what the length of the run decided
         settings = replace(settings, every_hours=settings.interval_hours, fix_mass=settings.fixes_mass)
         _refuse_existing(settings)
-    device = choose_device(settings.device, progress)
+    devices = choose_devices(settings.device, settings.devices, progress)
+    device = devices[0]
     with arithmetic(settings.precision, device, progress):
-        integration = prepare(settings, progress, device.platform)
+        integration = prepare(settings, progress, device.platform, devices)
         run = run or _new_run(settings, device)
         try:
             _Loop(run, settings, integration, str(device), progress, began).run_all()
@@ -66,7 +67,7 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
 def dry_run(settings: Rollout, progress: Progress | None = None) -> dict[str, Any]:
     """Resolved settings, sizes and estimated memory, without integrating."""
     progress = progress or Progress()
-    device = choose_device(settings.device, progress)
+    device = choose_devices(settings.device, settings.devices, progress)[0]
     return {
         "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
         "sizes": {"device": str(device), **estimate(settings)},
@@ -258,7 +259,7 @@ class _Loop:
         results = self._results()
         self.run.write_json("results.json", results)
         if self.settings.report:
-            from .report import write_report
+            from .report.page import write_report
 
             write_report(self.run, results)
         self.run.set_status("finished", day=self.settings.days, reason=None)

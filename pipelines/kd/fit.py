@@ -29,7 +29,7 @@ from .lock import held
 from .model import load_model, network_teacher
 from .pairs import pair
 from .plan import NO_RECORD, Planner, Spec, specs
-from .pool import Outcome, Work, probe_threads, run_jobs
+from .pool import Outcome, Work, probe_threads, probe_together, run_jobs
 from .results import finish
 from .settings import Fit
 from .student import build
@@ -189,13 +189,15 @@ def _train_all(
 ) -> Outcome:
     jobs = specs(design, settings)
     work = Work(design, settings, run.path, device, 1, initial)
-    parallel = device == "cpu" and not torch.distributed.is_initialized()
+    single = not torch.distributed.is_initialized()
+    together = _together(work, run, single)
+    parallel = device == "cpu" and single and not together
     workers = min(settings.workers or (_cores() if parallel else 1), len(jobs)) if parallel else 1
     # which threads computed a sum decides its last bit, so a resumed run keeps the number it started with
     threads = settings.threads or run.status().get("threads") or (1 if workers > 1 else probe_threads(work, _cores()))
-    work = replace(work, threads=int(threads))
+    work = replace(work, threads=int(threads), together=together)
     if not quiet:
-        run.set_status("running", threads=int(threads), workers=workers)
+        run.set_status("running", threads=int(threads), workers=workers, together=together)
         _rows_of_checkpoints(run, jobs)
     planner = Planner(design, settings)
     if (
@@ -218,6 +220,17 @@ def _train_all(
                 f"stopped after --max-minutes {settings.max_minutes:g}; continue with sciml kd fit --resume {run.path}"
             )
     return outcome
+
+
+def _together(work: Work, run: Run, single: bool) -> bool:
+    """Whether seeds share their steps; a resumed run keeps what it began with, for the same last bits."""
+    settings = work.settings
+    if not single or settings.seeds == 1 or settings.together == "no":
+        return False
+    if settings.together == "yes":
+        return True
+    stored = run.status().get("together")
+    return bool(stored) if stored is not None else work.device != "cpu" and probe_together(work, settings.seeds)
 
 
 def _follower(run: Run, task, sizes: dict[str, dict[str, int]], quiet: bool) -> Callable[[dict], None]:

@@ -20,11 +20,13 @@ import torch
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
 
+from .cohort import Cohort
 from .design import Design
 from .plan import STANDALONE, Planner, Spec
 from .settings import Fit
-from .train import Hooks, Trainer, World
+from .train import Hooks, Request, Trainer
 from .trials import cross_validated
+from .world import World
 
 POLL = 0.2  # [s]
 
@@ -40,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """All a worker needs."""
+    """All a worker needs; `together`: seeds of one arm share their steps."""
 
     design: Design
     settings: Fit
@@ -48,6 +50,7 @@ class Work:
     device: str
     threads: int
     initial: dict | None = None
+    together: bool = False
 
 
 def prepare(threads: int) -> None:
@@ -77,9 +80,7 @@ def stays(spec: Spec, rows: Mapping[str, list[dict]], issues: int) -> bool:
     return found is not None and not found["leave"]
 
 
-def _train(
-    planner: Planner, work: Work, spec: Spec, goal: float | None, stay: bool, on_row, should_stop
-) -> tuple[bool, list[dict]]:
+def _trainer(planner: Planner, work: Work, spec: Spec, goal: float | None, stay: bool, on_row, should_stop) -> Trainer:
     run = Run(work.folder)
     twin = None
     if any(name.startswith("twin") for name in spec.after):
@@ -88,9 +89,7 @@ def _train(
             n.removeprefix("best."): torch.from_numpy(a.copy()) for n, a in tensors.items() if n.startswith("best.")
         }
     job = planner.job(spec, goal, twin, stay)
-    trainer = Trainer(job, work.settings, Hooks(run.load, run.save, on_row, should_stop), work.device)
-    finished = trainer.run()
-    return finished, trainer.state.rows
+    return Trainer(job, work.settings, Hooks(run.load, run.save, on_row, should_stop), work.device)
 
 
 def _in_line(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
@@ -112,14 +111,20 @@ def _one_by_one(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
         (asked,) = world.sum(torch.tensor(float(should_stop())))
         return bool(asked > 0)
 
-    for spec in jobs:
-        goal, stay = goal_of(spec, outcome.rows), stays(spec, outcome.rows, len(work.design.train))
-        finished, rows = _train(planner, work, spec, goal, stay, on_row, stop)
-        outcome.rows[spec.name] = rows
-        if not finished:
+    waiting = list(jobs)
+    while waiting:
+        ready = [spec for spec in waiting if spec.arm == waiting[0].arm] if work.together else waiting[:1]
+        waiting = [spec for spec in waiting if spec not in ready]
+        trainers = []
+        for spec in ready:
+            goal, stay = goal_of(spec, outcome.rows), stays(spec, outcome.rows, len(work.design.train))
+            trainers.append(_trainer(planner, work, spec, goal, stay, on_row, stop))
+        finished = Cohort(trainers).run() if len(ready) > 1 else [trainers[0].run()]
+        outcome.rows |= {spec.name: trainer.state.rows for spec, trainer in zip(ready, trainers, strict=True)}
+        outcome.done |= {spec.name for spec, done in zip(ready, finished, strict=True) if done}
+        if not all(finished):
             outcome.stopped = True
             return outcome
-        outcome.done.add(spec.name)
     return outcome
 
 
@@ -219,13 +224,9 @@ def _worker(work: Work, inbox, events, stop, number: int, parent: int) -> None:
     while (task := _next(inbox, stopping)) is not None:
         spec, goal, stay = task
         try:
-            events.put(
-                (
-                    "done",
-                    number,
-                    _train(planner, work, spec, goal, stay, lambda row: events.put(("row", number, row)), stopping),
-                )
-            )
+            say = lambda row: events.put(("row", number, row))  # noqa: E731
+            trainer = _trainer(planner, work, spec, goal, stay, say, stopping)
+            events.put(("done", number, (trainer.run(), trainer.state.rows)))
         except ScimlError as error:
             events.put(("error", number, error))
 
@@ -248,12 +249,37 @@ def probe_threads(work: Work, most: int) -> int:
     timings = {}
     for threads in (1, most):
         prepare(threads)
-        trainer = Trainer(job, work.settings, Hooks(), work.device)
-        batch = next(iter(job.train.batches(128)))
-        trainer._step(job.stages[-1], batch, None)
-        begin = time.perf_counter()
-        for _ in range(4):
-            trainer._step(job.stages[-1], batch, None)
-        timings[threads] = time.perf_counter() - begin
+        timings[threads] = _seconds(Trainer(job, work.settings, Hooks(), work.device))
     # a tie goes to one thread: the other cores are free for other jobs
     return most if timings[most] < 0.8 * timings[1] else 1
+
+
+def probe_together(work: Work, seeds: int) -> bool:
+    """Whether steps of `seeds` students at once take less time on the device than one after the other."""
+    planner = Planner(work.design, work.settings, work.device)
+    job = planner.job(Spec("alone", 0))
+    new = lambda: Trainer(job, work.settings, Hooks(), work.device)  # noqa: E731
+    alone = _seconds(new())
+    trainers = [new() for _ in range(seeds)]
+    return _seconds(*trainers, gradients=Cohort(trainers).gradients) < seeds * alone
+
+
+def _seconds(*trainers: Trainer, gradients: Callable[[dict[int, Request]], None] | None = None) -> float:
+    """Time of four training steps, after two that warm up."""
+    stage = trainers[0].job.stages[-1]
+    batch = next(iter(stage.windows.batches(128)))
+    for n in range(6):
+        if n == 2:
+            _synchronize(trainers[0].device)
+            begin = time.perf_counter()
+        requests = {member: trainer.request(stage, batch) for member, trainer in enumerate(trainers)}
+        gradients(requests) if gradients else trainers[0].gradient(requests[0])
+        for member, trainer in enumerate(trainers):
+            trainer.update(requests[member])
+    _synchronize(trainers[0].device)
+    return time.perf_counter() - begin
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -66,39 +66,45 @@ def vendor_layer(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class _Workspace:
-    """Buffers and their slices for one layer shape; slicing costs more than the arithmetic at this size."""
+    """Buffers and their slices for one layer shape; slicing costs more than the arithmetic at this size.
 
-    def __init__(self, steps: int, features: int, hidden: int, batch: int, like: Tensor):
+    `members` is () or (S,): S networks of one shape, each with a weight and a batch of its own.
+    """
+
+    def __init__(
+        self, steps: int, features: int, hidden: int, batch: int, like: Tensor, members: tuple[int, ...] = ()
+    ):
         new = like.new_empty
-        self.inputs = new(steps + 1, features + hidden + 1, batch)
-        self.inputs[:, -1] = 1.0
-        self.inputs[0, features : features + hidden] = 0.0
-        self.gates = new(steps, 4 * hidden, batch)
-        self.cells = new(steps + 1, hidden, batch)
+        self.inputs = new(steps + 1, *members, features + hidden + 1, batch)
+        self.inputs[..., -1, :] = 1.0
+        self.inputs[0, ..., features : features + hidden, :] = 0.0
+        self.gates = new(steps, *members, 4 * hidden, batch)
+        self.cells = new(steps + 1, *members, hidden, batch)
         self.cells[0] = 0.0
-        self.squashed = new(steps, hidden, batch)
-        self.external = self.inputs[:steps, :features]
-        self.states = self.inputs[1:, features : features + hidden]
-        self.minus_one = torch.tensor(-1.0, dtype=like.dtype)
-        self.fused = _gates is not None and like.dtype == torch.float32
+        self.squashed = new(steps, *members, hidden, batch)
+        self.external = self.inputs[:steps, ..., :features, :]
+        self.states = self.inputs[1:, ..., features : features + hidden, :]
+        self.minus_one = like.new_tensor(-1.0)
+        self.product = torch.bmm if members else torch.mm
+        self.fused = _gates is not None and like.dtype == torch.float32 and like.device.type == "cpu" and not members
         self.forward_views = []
         self.backward_views = []
         self.forward_pointers = []
         self.backward_pointers = []
-        self.gradients = new(steps, 4 * hidden, batch)
+        self.gradients = new(steps, *members, 4 * hidden, batch)
         self.gradient = self.gradients[0]
-        self.input_gradient = new(steps, features + hidden + 1, batch)
-        self.cell_gradient = new(hidden, batch)
-        self.scratch = new(hidden, batch)
-        self.external_gradient = self.input_gradient[:, :features]
-        self.gradient_views = self.gradient.chunk(4)
+        self.input_gradient = new(steps, *members, features + hidden + 1, batch)
+        self.cell_gradient = new(*members, hidden, batch)
+        self.scratch = new(*members, hidden, batch)
+        self.external_gradient = self.input_gradient[..., :features, :]
+        self.gradient_views = self.gradient.chunk(4, -2)
         for t in range(steps):
             gate = self.gates[t]
-            i, f, g, o = gate.chunk(4)
+            i, f, g, o = gate.chunk(4, -2)
             cell, squash = self.cells[t + 1], self.squashed[t]
             self.forward_views.append((self.inputs[t], gate, i, f, g, o, self.cells[t], cell, squash, self.states[t]))
-            recurrent = self.input_gradient[t, features : features + hidden]
-            transposed = self.inputs[t].t()
+            recurrent = self.input_gradient[t, ..., features : features + hidden, :]
+            transposed = self.inputs[t].mT
             if self.fused:
                 self._point(t, gate, cell, squash)
             self.backward_views.append(
@@ -127,11 +133,14 @@ class _Workspaces:
         self.keep = keep
         self.free: dict[tuple, list[_Workspace]] = {}
 
-    def take(self, steps: int, features: int, hidden: int, batch: int, like: Tensor) -> tuple[tuple, _Workspace]:
+    def take(self, x: Tensor, weight: Tensor) -> tuple[tuple, _Workspace]:
+        """For x [T, (S,) F, B] and weight [(S,) 4H, F + H + 1]."""
+        steps, *members, features, batch = x.shape
+        shape = (steps, features, weight.shape[-2] // 4, batch)
         # a tensor made in inference mode may not be written outside it
-        key = (steps, features, hidden, batch, like.dtype, torch.is_inference_mode_enabled())
+        key = (*shape, *members, weight.dtype, weight.device, torch.is_inference_mode_enabled())
         stack = self.free.get(key)
-        return key, stack.pop() if stack else _Workspace(steps, features, hidden, batch, like)
+        return key, stack.pop() if stack else _Workspace(*shape, weight, tuple(members))
 
     def give(self, key: tuple, workspace: _Workspace) -> None:
         if key not in self.free and len(self.free) >= self.keep:
@@ -151,7 +160,7 @@ def _forward_steps(w: _Workspace, weight: Tensor) -> None:
             torch.mm(weight, inputs, out=gate)
             _gates.forward(*pointers)
         return
-    mm, mul, add = torch.mm, torch.mul, torch.add
+    mm, mul, add = w.product, torch.mul, torch.add
     minus_one = w.minus_one
     for inputs, gate, i, f, g, o, before, cell, squash, state in w.forward_views:
         mm(weight, inputs, out=gate)
@@ -172,9 +181,10 @@ def _backward_steps(w: _Workspace, weight: Tensor, grad: Tensor) -> Tensor:
     if w.fused:
         # a step must be one block; the steps may lie apart, as in the workspace of the layer above
         return _fused_backward_steps(w, weight, grad if grad[0].is_contiguous() else grad.contiguous())
-    mm, mul = torch.mm, torch.mul
-    weight_t = weight.t().contiguous()
+    mm, mul = w.product, torch.mul
+    weight_t = weight.mT.contiguous()
     d_weight = torch.zeros_like(weight)
+    accumulate = d_weight.baddbmm_ if weight.dim() == 3 else d_weight.addmm_
     d_gate, d_cell, scratch = w.gradient, w.cell_gradient.zero_(), w.scratch
     d_i, d_f, d_g, d_o = w.gradient_views
     d_state = None
@@ -193,7 +203,7 @@ def _backward_steps(w: _Workspace, weight: Tensor, grad: Tensor) -> Tensor:
         # the three sigmoid gates in one call over the whole block; the g rows are overwritten after it
         _sigmoid_backward(d_gate, gate, grad_input=d_gate)
         d_g.copy_(scratch)
-        d_weight.addmm_(d_gate, inputs_t)
+        accumulate(d_gate, inputs_t)
         mm(weight_t, d_gate, out=d_input)
         d_state = recurrent
     return d_weight
@@ -216,8 +226,7 @@ def _fused_backward_steps(w: _Workspace, weight: Tensor, grad: Tensor) -> Tensor
 
 def _filled_workspace(x: Tensor, weight: Tensor) -> tuple[tuple, _Workspace]:
     """A workspace of the pool after the forward pass over x, and its key."""
-    steps, features, batch = x.shape
-    key, workspace = _pool.take(steps, features, weight.shape[0] // 4, batch, weight)
+    key, workspace = _pool.take(x, weight)
     workspace.external.copy_(x)
     _forward_steps(workspace, weight)
     return key, workspace
@@ -259,7 +268,10 @@ class _PackedStack(torch.autograd.Function):
 
 
 def packed_stack(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Hidden states [T, H, B] of the top one of stacked layers over x [T, F, B]; the CPU path."""
+    """Hidden states [T, H, B] of the top one of stacked layers over x [T, F, B]; the CPU path.
+
+    S networks at once: x [T, S, F, B], weights [S, 4H, F + H + 1], states [T, S, H, B].
+    """
     if torch.is_grad_enabled():
         return _PackedStack.apply(x, *weights)
     filled = _filled_workspaces(x, weights)
@@ -278,7 +290,7 @@ class PackedLSTM(nn.Module):
     """Stacked LSTM layers over feature-major sequences.
 
     x [T, F, B] -> states of the top layer [T, H, B].  `path` is "auto" (packed on a CPU, vendor elsewhere), "packed",
-    "vendor" or "reference".
+    "vendor", "reference", or a function of x and the layers' weights.
     """
 
     def __init__(
@@ -301,6 +313,8 @@ class PackedLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         path = self.path
+        if callable(path):
+            return path(x, tuple(self.weights))
         if path == "auto":
             path = self._automatic(x)
         if path == "packed":

@@ -155,6 +155,9 @@ class Fit(DataChoice):
     device: str = setting("auto", "auto, cpu, cuda or cuda:N", panel=RUN)
     workers: int | None = setting(None, "processes that train side by side on a CPU; default: one per core", panel=RUN)
     threads: int | None = setting(None, "threads per process; default: probed at the start", panel=RUN)
+    together: Literal["auto", "yes", "no"] = setting(
+        "auto", "seeds in one batched pass: yes, no, or on an accelerator where a probe finds it faster", panel=RUN
+    )
     out: Path | None = setting(None, "run folder; default: runs/kd-fit/<time>", panel=RUN)
     resume: Path | None = setting(None, "continue this run folder exactly", panel=RUN)
     init_from: Path | None = setting(None, "start from the weights of an exported model or checkpoint", panel=RUN)

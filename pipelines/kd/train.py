@@ -8,7 +8,7 @@ weights and batches.  RMSE is always against observations, in the target's unit;
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from .state import Job, Stage, new_optimizer, pack, start, unpack
 from .student import Student, build
 from .trials import half_error
 from .windows import Batch, Windows, automatic_batch
+from .world import World
 
 EVALUATED = 1024  # training windows whose RMSE is followed; a fixed sample, the same for every arm
 SAVE_SECONDS = 20.0
@@ -38,31 +39,13 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
 
 
-class World:
-    """Data-parallel processes under torchrun: each takes a share of every batch, and gradients are summed."""
+@dataclass(frozen=True)
+class Request:
+    """A gradient to compute: of the loss named, over a batch, with what the loss may use besides."""
 
-    def __init__(self) -> None:
-        ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.size = torch.distributed.get_world_size() if ready else 1
-        self.rank = torch.distributed.get_rank() if ready else 0
-
-    def sum(self, *values: Tensor) -> list[Tensor]:
-        """Sums of scalars over the processes."""
-        if self.size == 1:
-            return list(values)
-        packed = torch.stack([v.detach().double() for v in values])
-        torch.distributed.all_reduce(packed)
-        return list(packed.to(values[0].dtype))
-
-    def sum_gradients(self, student: Student) -> None:
-        """Every process ends with the gradient of the whole batch."""
-        if self.size == 1:
-            return
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in student.parameters()]
-        flat = torch.cat([g.flatten() for g in grads])
-        torch.distributed.all_reduce(flat)
-        for p, g in zip(student.parameters(), flat.split([g.numel() for g in grads]), strict=True):
-            p.grad = g.view_as(p)
+    loss: str
+    batch: Batch
+    step: Step
 
 
 def _clip(parameters: list[Tensor], most: float) -> None:
@@ -125,40 +108,54 @@ class Trainer:
             self.twin = build(job.twin[0], 0).to(self.device)
             self.twin.load_state_dict(job.twin[1])
         self.direct: DirectGradient | None = None
+        self.sharing = 1  # jobs that share this process's time
         self._clock, self._saved = time.process_time(), time.monotonic()
 
     def run(self) -> bool:
         """True when the job is finished, False when it was stopped."""
+        requests = self.requests()
+        while True:
+            try:
+                request = next(requests)
+            except StopIteration as end:
+                return end.value
+            self.gradient(request)
+
+    def requests(self) -> Generator[Request, None, bool]:
+        """The training as a sequence of gradients to compute: whoever takes one sets `.grad` before asking for the next.
+
+        Returns what `run` does.  So several jobs can be trained side by side, with one computation for all their gradients.
+        """
         state = self.state
         while not state.finished:
             stage = self.job.stages[state.stage]
             if state.epoch == 0 and state.step == 0:
                 self._begin(stage)
-            if not self._epochs(stage):
-                self._save()
+            if not (yield from self._epochs(stage)):
+                self.save()
                 return False
             self._end(stage)
-        self._save()
+        self.save()
         return True
 
     def _begin(self, stage: Stage) -> None:
         if not any(row["stage"] == stage.name for row in self.state.rows):
             self._measure(stage, 0)
 
-    def _epochs(self, stage: Stage) -> bool:
+    def _epochs(self, stage: Stage) -> Generator[Request, None, bool]:
         state = self.state
         while state.epoch < stage.epochs and not self._enough(stage):
-            if not self._one_epoch(stage):
+            if not (yield from self._one_epoch(stage)):
                 return False
             state.epoch, state.step = state.epoch + 1, 0
             self._measure(stage, state.epoch)
             if time.monotonic() - self._saved > SAVE_SECONDS:
-                self._save()
+                self.save()
             if self.hooks.should_stop():
                 return False
         return True
 
-    def _one_epoch(self, stage: Stage) -> bool:
+    def _one_epoch(self, stage: Stage) -> Generator[Request, None, bool]:
         """Batches from `state.step` on; False if a stop was asked for."""
         state, size = self.state, self._batch_size(stage)
         order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
@@ -167,7 +164,9 @@ class Trainer:
             batch = (
                 self._noisy(stage, batch, min(size, len(stage.windows) - state.step * size)) if stage.noise else batch
             )
-            self._step(stage, batch, next(records) if records else None)
+            request = self.request(stage, batch, next(records) if records else None)
+            yield request
+            self.update(request)
             state.step += 1
             if state.step % 16 == 0 and self.hooks.should_stop():
                 return False
@@ -200,36 +199,36 @@ class Trainer:
         order = torch.cat(draws)[:need][state.step * size :]
         return stage.record.batches(size, order.to(self.device), rank=self.world.rank, world=self.world.size)
 
-    def _step(self, stage: Stage, batch: Batch, record: Batch | None) -> None:
-        state, student = self.state, self.state.student
-        totals = self._totals(stage, batch, record)
-        if DirectGradient.fits(student, stage.loss):
-            self._direct_step(stage, batch, totals)
-            return
+    def request(self, stage: Stage, batch: Batch, record: Batch | None = None) -> Request:
+        """What the gradient of one batch is computed from."""
+        state, totals = self.state, self._totals(stage, batch, record)
         twin = self._ask_twin(batch) if self.twin is not None else None
         step = Step(state.epoch, stage.epochs, self.settings.distillation_weight, totals, record, twin)
-        state.optimizer.zero_grad()
-        LOSSES[stage.loss](student, batch, step).backward()
-        self.world.sum_gradients(student)
-        _clip(state.optimizer.param_groups[0]["params"], self.settings.clip)
-        state.optimizer.step()
-        state.steps_done += 1
-        state.windows_done += int(totals["windows"])
+        return Request(stage.loss, batch, step)
 
-    def _direct_step(self, stage: Stage, batch: Batch, totals: dict[str, Tensor | float]) -> None:
-        """The same without autograd."""
+    def gradient(self, request: Request) -> None:
+        """Set `.grad` of every parameter to the gradient of this process's share of the batch."""
+        student, loss = self.state.student, request.loss
+        if DirectGradient.fits(student, loss):
+            if self.direct is None or self.direct.student is not student:
+                self.direct = DirectGradient(student)
+            self.direct(request.batch, loss, request.step.totals["soft" if loss == "pretrain" else "hard"])
+            return
+        self.direct = None
+        self.state.optimizer.zero_grad()
+        LOSSES[loss](student, request.batch, request.step).backward()
+
+    def update(self, request: Request) -> None:
+        """One step of the optimizer along the clipped gradient of all processes."""
         state = self.state
-        if self.direct is None or self.direct.student is not state.student:
-            self.direct = DirectGradient(state.student)
-        self.direct(batch, stage.loss, totals["soft" if stage.loss == "pretrain" else "hard"])
-        if self.world.size > 1:
-            self.world.sum_gradients(state.student)
-            _clip(self.direct.parameters, self.settings.clip)
-        else:
+        self.world.sum_gradients(state.student)
+        if self.world.size == 1 and self.direct is not None:
             self.direct.clip(self.settings.clip)
+        else:
+            _clip(state.optimizer.param_groups[0]["params"], self.settings.clip)
         state.optimizer.step()
         state.steps_done += 1
-        state.windows_done += int(totals["windows"])
+        state.windows_done += int(request.step.totals["windows"])
 
     def _totals(self, stage: Stage, batch: Batch, record: Batch | None) -> dict[str, Tensor | float]:
         """Sums of weights over the batch of all processes, by which its loss is divided; only those the loss needs."""
@@ -258,14 +257,14 @@ class Trainer:
         train = rmse(state.student, self.sample, job.unit_scale)
         held = rmse(state.student, self.held, job.unit_scale)
         now = time.process_time()
-        state.cpu_seconds += now - self._clock
+        state.cpu_seconds += (now - self._clock) / self.sharing
         self._clock = now
         row = {
             "job": job.name, "arm": job.arm, "seed": job.seed, "stage": stage.name, "epoch": epoch, "train_rmse": train,
             "validation_rmse": held, "steps": state.steps_done, "windows": state.windows_done, "cpu_seconds": state.cpu_seconds,
         }  # fmt: skip
         if not np.isfinite(train) or not np.isfinite(held):
-            self._save()
+            self.save()
             raise NumericalError(
                 f"{job.name}: the RMSE is {train} in training and {held} in validation after epoch {epoch} of stage {stage.name}",
                 hint="lower --learning-rate; the last good weights are in the run's checkpoints",
@@ -320,7 +319,8 @@ class Trainer:
         state.student.load_state_dict(state.best_weights)
         state.optimizer = new_optimizer(state.student, self.settings)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint."""
         if self.world.rank == 0:
             self.hooks.save(self.job.name, *pack(self.state))
         self._saved = time.monotonic()

@@ -235,13 +235,17 @@ def levels_to_hpa(ds: xr.Dataset, notes: list[str]) -> xr.Dataset:
 
 
 def sort_grid(ds: xr.Dataset) -> xr.Dataset:
-    """Latitude ascending, longitude on one range and ascending; other grids stay as they are."""
+    """Latitude ascending, longitude on one range and ascending; other grids stay as they are.
+
+    A coordinate that was in no order at all, not even that of a circle begun elsewhere, gets the attribute `unsorted`.
+    """
     if "latitude" in ds.dims and "latitude" in ds.coords and ds.sizes["latitude"] > 1:
         latitude = ds["latitude"].values
         if (np.diff(latitude) < 0).all():
             ds = ds.isel(latitude=slice(None, None, -1))
         elif not (np.diff(latitude) > 0).all():
             ds = ds.isel(latitude=np.argsort(latitude, kind="stable"))
+            ds["latitude"].attrs["unsorted"] = _disorder(latitude)
     for name in ("longitude",):
         if name not in ds.coords or ds[name].dtype.kind not in "iuf" or not np.isfinite(ds[name].values).all():
             continue
@@ -249,7 +253,17 @@ def sort_grid(ds: xr.Dataset) -> xr.Dataset:
         ds = ds.assign_coords({name: (ds[name].dims, wrapped, ds[name].attrs)})
         if ds[name].dims == (name,) and (np.diff(wrapped) < 0).any():
             ds = ds.isel({name: np.argsort(wrapped, kind="stable")})
+            around = np.diff(wrapped, append=wrapped[:1])
+            if min((around < 0).sum(), (around > 0).sum()) > 1:
+                ds[name].attrs["unsorted"] = _disorder(wrapped)
     return ds
+
+
+def _disorder(values: np.ndarray) -> str:
+    """The first three values around the first change of direction."""
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(values))))
+    first = int(turns[0]) if turns.size else 0
+    return ", ".join(f"{value:g}" for value in values[first : first + 3])
 
 
 def wrap_longitude(longitude: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """`sciml gcm` as a user types it: the whole way on a coarse sphere."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,23 @@ def test_every_scheme_runs(run_here, scheme):
     assert json.loads(out)["scheme"] == scheme
 
 
+def test_four_devices_give_the_numbers_of_one(tmp_path):
+    """Two members, each on two devices; a device too many is named before anything is computed."""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    line = [sys.executable, "-m", "sciml.cli", "gcm", "rollout", "--days", "0.25", "--members", "2", "--no-report"]
+    line += ["--truncation", "T21", "--levels", "4", "--precision", "float64", "--device", "cpu"]
+    for devices, code in ((1, 0), (4, 0), (5, 5)):
+        done = subprocess.run(
+            [*line, "--devices", str(devices), "--out", f"run{devices}"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+    assert "--devices 5: there are 4" in done.stderr and not (tmp_path / "run5").exists()
+    with xr.open_dataset(tmp_path / "run1/rollout.nc") as one, xr.open_dataset(tmp_path / "run4/rollout.nc") as four:
+        for name in one.data_vars:
+            np.testing.assert_allclose(four[name], one[name], atol=2e-6 * float(abs(one[name]).max()))
+
+
 def test_double_precision(run_here):
     code, out, err = run_here("rollout", "--precision", "float64", "--days", 0.25, *COARSE, "--out", "run", "--no-report",
                               "--fix-mass", "--diffusion-hours", 12, "--json")  # fmt: skip
@@ -240,6 +258,7 @@ def test_a_wrong_option_is_explained(run_here, tmp_path, options, code, words):
     assert not list(tmp_path.glob("runs/*/*/rollout.nc"))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_an_unstable_step_says_where_and_what_to_do(run_here):
     code, _, err = run_here("rollout", "--truncation", "T42", "--levels", 4, "--step-minutes", 180, "--days", 10,
                             "--out", "run", "--no-report")  # fmt: skip

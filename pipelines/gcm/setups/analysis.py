@@ -73,6 +73,7 @@ def read_analysis(
     """
     path, progress = Path(path), progress or Progress()
     ds, time = _one_time(_opened(path), path, start, progress)
+    _check_order(ds, path)
     missing = [name for name in NEEDED if name not in ds]
     if missing:
         raise DataError(
@@ -177,6 +178,17 @@ def _opened(path: Path) -> xr.Dataset:
     if "longitude" in ds.dims and "longitude" in ds.coords:
         ds = ds.drop_duplicates("longitude")  # the meridian that closes the circle for plotting
     return ds
+
+
+def _check_order(ds: xr.Dataset, path: Path) -> None:
+    """Refuse a grid whose points were in no order: a sign that values and coordinates have been mixed up."""
+    for name in ("latitude", "longitude"):
+        jumps = ds[name].attrs.get("unsorted") if name in ds.coords else None
+        if jumps:
+            raise DataError(
+                f"{path}: {name} is unsorted: ... {jumps} ...",
+                hint=f"if values and coordinates still belong together, write it anew with ds.sortby('{name}')",
+            )
 
 
 def _pressures(ds: xr.Dataset, path: Path) -> np.ndarray:

@@ -30,7 +30,7 @@ def relative(a, b):
 
 @needs_code
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("columns", [1, 33, 200])
+@pytest.mark.parametrize("columns", [2, 9, 33, 200])
 @pytest.mark.parametrize("name", ["T21", custom(13)], ids=lambda t: getattr(t, "name", t))
 def test_equal_to_the_products(name, columns, precision):
     t = truncation(name) if isinstance(name, str) else name
@@ -117,3 +117,11 @@ def test_products_where_nothing_was_built(monkeypatch):
     plan = make_plan("T21")
     assert not plan.how.compiled
     assert jnp.isfinite(transform.synthesis(plan, drawn(plan, 2)[0])).all()
+
+
+@needs_code
+def test_a_single_column_takes_the_products():
+    plan = make_plan("T21", implementation="compiled")
+    for columns, target in ((1, "dot"), (2, "sciml_sphere_synthesis")):
+        program = jax.jit(transform.synthesis).lower(plan, drawn(plan, columns)[0]).compile().as_text()
+        assert target in program and ("sciml_sphere" in program) == (columns > 1)

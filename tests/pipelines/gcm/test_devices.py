@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from sciml.pipelines.errors import DeviceError, SettingsError
-from sciml.pipelines.gcm.devices import arithmetic, choose_device
+from sciml.pipelines.gcm.devices import arithmetic, choose_devices
 from sciml.pipelines.progress import Progress
 
 
@@ -22,15 +22,15 @@ class Said(Progress):
 
 def test_the_choice_is_said():
     said = Said()
-    assert choose_device("cpu", said).platform == "cpu"
+    assert choose_devices("cpu", 1, said)[0].platform == "cpu"
     assert said.notes == [f"device cpu:0, jax {jax.__version__}"]
-    assert choose_device("auto", said) == jax.local_devices()[0]
+    assert choose_devices("auto", 1, said) == jax.local_devices()[:1]
 
 
 @pytest.mark.parametrize("name", ["gpu0", "cuda:x", "cpu:", "", "cuda:-1"])
 def test_words_that_are_no_device(name):
     with pytest.raises(SettingsError, match="expected auto, cpu"):
-        choose_device(name, Progress())
+        choose_devices(name, 1, Progress())
 
 
 @pytest.mark.parametrize("name", ["tpu", "cpu:99"])
@@ -38,7 +38,12 @@ def test_devices_that_are_missing(name):
     if name == "tpu" and jax.default_backend() == "tpu":
         pytest.skip("there is one here")
     with pytest.raises(DeviceError, match=name):
-        choose_device(name, Progress())
+        choose_devices(name, 1, Progress())
+
+
+def test_more_devices_than_there_are():
+    with pytest.raises(DeviceError, match="--devices 99: there are"):
+        choose_devices("cpu", 99, Progress())
 
 
 def test_double_precision_ends_with_the_block():

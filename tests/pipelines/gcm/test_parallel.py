@@ -10,6 +10,7 @@ import pytest
 SETUP = """
 import os, re, sys
 import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_enable_x64", True)  # round-off is then told from anything else
 if len(sys.argv) > 1:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(sys.argv[1], num_processes=2, process_id=int(sys.argv[2]))
@@ -38,18 +39,18 @@ def model(plan, members):
     return core, jax.tree.map(ensemble, state)
 
 def check(members, steps=4):
-    alone = make_plan("T21", implementation="products")
+    alone = make_plan("T21", implementation="products", precision="float64")
     core, state = model(alone, members)
     one = jax.tree.map(np.asarray, jax.device_get(core.advance(jax.tree.map(jnp.asarray, state), steps)))
     mesh = device_mesh(members)
-    plan = make_plan("T21", mesh=mesh, axis=STATE)
+    plan = make_plan("T21", mesh=mesh, axis=STATE, precision="float64")
     core, state = model(plan, members)
     core, state = share(plan, core), share(plan, state)
     text = _advance.lower(core, state, steps).compile().as_text()
     many = whole(plan, core.advance(state, steps))
     for a, b in zip(jax.tree.leaves(many), jax.tree.leaves(one)):
         a, b = layout.split(plan, a), layout.split(alone, b)
-        assert np.abs(a - b).max() <= 3e-6 * np.abs(b).max(), (members, a.shape, np.abs(a - b).max(), np.abs(b).max())
+        assert np.abs(a - b).max() <= 1e-12 * np.abs(b).max(), (members, a.shape, np.abs(a - b).max(), np.abs(b).max())
     return dict(mesh.shape), {name: len(re.findall(rf"= .* {name}(?:-start)?\\(", text)) for name in
         ("all-to-all", "all-gather", "all-reduce", "reduce-scatter", "collective-permute")}
 """

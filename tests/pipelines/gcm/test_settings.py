@@ -44,6 +44,9 @@ def test_long_runs_keep_their_mass():
 
 
 def test_an_analysis_is_diffused_unless_told_otherwise():
+    climate = Rollout(initial="held_suarez")
+    assert climate.diffusion == 2.4 and climate.diffusion_power == 4 and not climate.filtered
+    assert Rollout(initial="held_suarez", filter_hours=1).filtered and Rollout().filtered
     assert Rollout().diffusion == 0 and Rollout(diffusion_hours=3).diffusion == 3
     assert Rollout(initial="a.nc").diffusion == 6 and Rollout(initial="a.nc", diffusion_hours=0).diffusion == 0
     assert Rollout(initial="a.nc", truncation="T85").diffusion == pytest.approx(6 / 2.4, rel=0.02)
@@ -118,6 +121,6 @@ def test_a_settings_file_repeats_the_run(tmp_path):
 
 
 def test_every_variable_has_attributes():
-    from sciml.pipelines.gcm.output import ATTRIBUTES
+    from sciml.pipelines.gcm.output.files import ATTRIBUTES
 
     assert {name for names in VARIABLES.values() for name in names} <= set(ATTRIBUTES)

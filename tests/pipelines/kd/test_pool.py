@@ -11,7 +11,7 @@ import pytest
 from sciml.pipelines.errors import NumericalError
 from sciml.pipelines.kd.design import make_design
 from sciml.pipelines.kd.plan import Spec, specs
-from sciml.pipelines.kd.pool import Work, goal_of, probe_threads, run_jobs
+from sciml.pipelines.kd.pool import Work, goal_of, probe_threads, probe_together, run_jobs
 from sciml.pipelines.run import Run
 
 
@@ -37,6 +37,22 @@ def test_processes_change_nothing(daily, tmp_path):
     for name in one.done:
         a, b = Run(tmp_path / "one").load(name)[0], Run(tmp_path / "two").load(name)[0]
         assert all(np.array_equal(a[n], b[n]) for n in a)
+
+
+def test_seeds_together_change_nothing_but_round_off(daily, tmp_path):
+    one, seen = go(work(daily, tmp_path / "one"), 1)
+    job, jobs = work(daily, tmp_path / "two")
+    two, also = go((replace(job, together=True), jobs), 1)
+    assert one.done == two.done and not two.stopped
+    key = lambda r: (r["job"], r["stage"], r["epoch"])  # noqa: E731
+    for a, b in zip(sorted(seen, key=key), sorted(also, key=key), strict=True):
+        assert key(a) == key(b) and a["steps"] == b["steps"]
+        assert a["validation_rmse"] == pytest.approx(b["validation_rmse"], rel=1e-3)
+
+
+def test_whether_together_is_measured(daily, tmp_path):
+    job, _ = work(daily, tmp_path / "run")
+    assert probe_together(job, 2) in (True, False)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -129,7 +129,9 @@ def _ask_after_every_step(self, stage):
     order = order_of(self.job.seed, stage.name, state.epoch, len(stage.windows))[state.step * size :]
     records = self._record_batches(stage)
     for batch in stage.windows.batches(size, order):
-        self._step(stage, batch, next(records) if records else None)
+        request = self.request(stage, batch, next(records) if records else None)
+        yield request
+        self.update(request)
         state.step += 1
         if self.hooks.should_stop():
             return False

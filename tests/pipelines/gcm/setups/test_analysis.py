@@ -77,7 +77,8 @@ SPELLINGS = {
     "pascal": lambda ds: ds.assign_coords(level=("level", PRESSURE * 100, {"units": "Pa"})),
     "unsorted_levels": lambda ds: ds.isel(level=[3, 1, 0, 2, 9, 8, 4, 5, 7, 6]),
     "west": lambda ds: ds.assign_coords(longitude=(ds.longitude + 180) % 360 - 180).sortby("longitude"),
-    "unsorted_grid": lambda ds: ds.isel(longitude=np.random.default_rng(0).permutation(96)),
+    "begun_elsewhere": lambda ds: ds.roll(longitude=40, roll_coords=True),
+    "westwards": lambda ds: ds.isel(longitude=slice(None, None, -1)),
     "closed_circle": lambda ds: ds.pad(longitude=(0, 1), mode="wrap").assign_coords(longitude=np.arange(97) * 3.75),
     "celsius": lambda ds: ds.assign(temperature=(ds.temperature - 273.15).assign_attrs(units="degC")),
     "a_forecast": lambda ds: ds.assign_coords(time=TIMES[0], step=np.timedelta64(0, "ns")),
@@ -111,6 +112,15 @@ def test_the_state_is_what_was_written(plain, plan):
     np.testing.assert_allclose(plain.tracers["specific_humidity"], np.minimum(moisture, 0.008), rtol=1e-3, atol=1e-7)
     assert plain.land_sea_mask.shape == (64, 32, 1) and 0.2 < plain.land_sea_mask.mean() < 0.7
     np.testing.assert_array_equal(plain.reference_temperature, 288.0)
+
+
+@pytest.mark.parametrize("name", ["longitude", "latitude"])
+def test_a_grid_in_no_order_is_refused(name, plan, tmp_path):
+    ds = made()
+    order = np.random.default_rng(0).permutation(ds.sizes[name])
+    ds.isel({name: order}).to_netcdf(tmp_path / "mixed.nc")
+    with pytest.raises(DataError, match=rf"mixed.nc: {name} is unsorted: \.\.\. [-0-9., ]+ \.\.\."):
+        read_analysis(tmp_path / "mixed.nc", plan, LEVELS)
 
 
 @pytest.mark.parametrize("method", ["conservative", "bilinear"])

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from sciml.pipelines.errors import DataError, SettingsError
-from sciml.pipelines.gcm.netcdf3 import RecordFile
-from sciml.pipelines.gcm.output import Layout, NetCDFOutput, open_output
+from sciml.pipelines.gcm.output.files import Layout, NetCDFOutput, open_output
+from sciml.pipelines.gcm.output.netcdf3 import RecordFile
 from sciml.pipelines.readers.forecast import open_forecast
 
 LONGITUDE, LATITUDE = np.arange(8) * 45.0, np.linspace(-60, 60, 5)

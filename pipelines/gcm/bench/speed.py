@@ -22,7 +22,7 @@ from jax import lax
 
 from sciml.kernels.sphere.bench import machine, one_core, peak_gflops
 from sciml.kernels.sphere.plan import make_plan
-from sciml.pipelines.gcm import peer
+from sciml.pipelines.gcm.bench import peer
 from sciml.pipelines.gcm.core import Core, make_core
 from sciml.pipelines.gcm.dynamics.filters import exponential
 from sciml.pipelines.gcm.dynamics.primitive_equations import primitive_equations
@@ -153,7 +153,7 @@ def measure(
     peak_memory_GB, difference.
 
     first_call_s is CPU time with compilation, peak_memory_GB that of a process that does nothing else (None where the
-    system does not tell). difference: largest relative difference of the prognostic variables from ours after ten steps. A clock is "cpu" (process
+    system does not tell). difference: largest relative difference from ours of a field at the grid points after ten steps. A clock is "cpu" (process
     time on one pinned core) or "wall". Without dinosaur installed the table holds our rows alone.
     """
     progress = progress or Progress()
@@ -169,7 +169,7 @@ def _case(name: str, repeats: int, peers: bool, progress: Progress) -> Iterator[
     names = ("ours", *(f"dinosaur {kind}" for kind in peer.CLASSES if peers))
     members = {who: _contestant(core, state, who) for who in names}
     own = members["ours"].result()
-    differences = {who: _difference(one.result(), own) for who, one in members.items()}
+    differences = {who: max(peer.difference(core, one.result(), own).values()) for who, one in members.items()}
     for what in ("step", "gradient"):
         alone = {who: _in_new_process(name, who, what) for who in members}
         for one in members.values():
@@ -197,12 +197,3 @@ def _rounds(
             times[who].append(_timed(_call(one, what), clock) / STEPS * 1e3)
         task.advance()
     return times
-
-
-def _difference(a: State, b: State) -> float:
-    """Largest relative difference of two states in the norm of each variable."""
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    norms = [
-        (np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64)), np.linalg.norm(y)) for x, y in pairs
-    ]
-    return max(float(gap / size) for gap, size in norms if size > 0)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sciml.pipelines.errors import DataError
-from sciml.pipelines.gcm import report
-from sciml.pipelines.gcm.output import Layout, open_output
-from sciml.pipelines.gcm.report import redraw, result_rows, write_report
+from sciml.pipelines.gcm.output.files import Layout, open_output
+from sciml.pipelines.gcm.report import page
+from sciml.pipelines.gcm.report.page import redraw, result_rows, write_report
 from sciml.pipelines.gcm.settings import Rollout
 from sciml.pipelines.run import Run
 
@@ -19,7 +19,7 @@ PRIMITIVE = ("temperature", "u_component_of_wind", "v_component_of_wind", "surfa
 
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch):
-    monkeypatch.setattr(report, "DPI", 30)
+    monkeypatch.setattr(page, "DPI", 30)
 
 
 def a_run(folder, *, case="baroclinic_wave", kind="primitive", variables=PRIMITIVE, members=1, forced=False, **changes):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sciml.pipelines.gcm import figures
-from sciml.pipelines.gcm.figures import Panel
+from sciml.pipelines.gcm.report import figures
+from sciml.pipelines.gcm.report.figures import Panel
 
 LONGITUDE, LATITUDE = np.arange(32) * 11.25, np.linspace(-86, 86, 16)
 WAVE = 1000 + 20 * np.cos(np.deg2rad(LATITUDE))[:, None] * np.sin(3 * np.deg2rad(LONGITUDE))

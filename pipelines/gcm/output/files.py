@@ -299,7 +299,7 @@ def _fill(source: RecordFile, target: Path) -> None:
 def open_output(path: Path, layout: Layout):
     """The output of the format that the ending of `path` names: .nc or .zarr."""
     if Path(path).suffix == ".zarr":
-        from .zarr_output import ZarrOutput
+        from .zarr_files import ZarrOutput
 
         return ZarrOutput(path, layout)
     return NetCDFOutput(path, layout)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import netcdf_file
 
-from sciml.pipelines.gcm.netcdf3 import LARGEST, RecordFile, Variable
+from sciml.pipelines.gcm.output.netcdf3 import LARGEST, RecordFile, Variable
 
 NAMES = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,11}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=9)

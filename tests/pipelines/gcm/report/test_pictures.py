@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.pipelines.gcm import pictures
-from sciml.pipelines.gcm.output import Layout, open_output
+from sciml.pipelines.gcm.output.files import Layout, open_output
+from sciml.pipelines.gcm.report import pictures
 
 
 def frames(tmp_path, **changes):

@@ -19,7 +19,7 @@ import numpy as np
 from sciml.pipelines.checkpoint import write_atomic
 from sciml.pipelines.errors import DataError, SettingsError
 
-from .output import LEAD, Layout
+from .files import LEAD, Layout
 
 _ROOT = "zarr.json"
 

@@ -2,17 +2,18 @@
 
 import pytest
 
-from sciml.pipelines.gcm import bench, peer
+from sciml.pipelines.gcm.bench import peer, speed
 
 
 @pytest.fixture
 def rows(monkeypatch):
     """Of a case small enough for a test."""
-    monkeypatch.setitem(bench.CASES, "tiny", ("T21", 4, True, 20.0))
-    monkeypatch.setattr(bench, "STEPS", 2)
-    return lambda peers: list(bench.measure(("tiny",), repeats=1, peers=peers))
+    monkeypatch.setitem(speed.CASES, "tiny", ("T21", 4, True, 20.0))
+    monkeypatch.setattr(speed, "STEPS", 2)
+    return lambda peers: list(speed.measure(("tiny",), repeats=1, peers=peers))
 
 
+@pytest.mark.slow
 def test_ours_alone(rows):
     found = rows(False)
     assert [(r["what"], r["clock"]) for r in found] == [

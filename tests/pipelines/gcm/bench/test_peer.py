@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sciml.kernels.sphere.plan import make_plan
-from sciml.pipelines.gcm import peer
+from sciml.pipelines.gcm.bench import peer
 from sciml.pipelines.gcm.core import make_core
 from sciml.pipelines.gcm.dynamics.primitive_equations import primitive_equations
 from sciml.pipelines.gcm.dynamics.vertical import equidistant

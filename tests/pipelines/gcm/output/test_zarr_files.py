@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from sciml.pipelines.errors import DataError, SettingsError
-from sciml.pipelines.gcm import zarr_output
-from sciml.pipelines.gcm.output import Layout, open_output
+from sciml.pipelines.gcm.output import zarr_files
+from sciml.pipelines.gcm.output.files import Layout, open_output
 
 zarr = pytest.importorskip("zarr")
 
@@ -48,7 +48,7 @@ def test_a_kill_before_the_commit_hides_the_half_frame(tmp_path, monkeypatch):
     output = open_output(tmp_path / "a.zarr", what)
     output.create()
     output.append(frame(what, 0))
-    monkeypatch.setattr(zarr_output, "_show_frames", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(zarr_files, "_show_frames", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         output.append(frame(what, 1))
     with xr.open_dataset(output.path, engine="zarr") as ds:

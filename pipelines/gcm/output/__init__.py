@@ -1,0 +1,1 @@
+"""Frames of a rollout on disk, readable while and after they are written."""
