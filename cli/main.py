@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from sciml.cli import bench, doctor, gcm, kd, runs
+from sciml.cli import bench, doctor, galaxy, gcm, kd, runs
 from sciml.cli.console import is_terminal, json_text, printable
 from sciml.cli.options import CONTEXT, Group
 from sciml.pipelines.errors import DataError, DeviceError, ScimlError, SettingsError, Stopped, suggest
@@ -30,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # One line per pipeline and tool: app.add_typer(<module>.app, name="<group>")
+app.add_typer(galaxy.app, name="galaxy")
 app.add_typer(kd.app, name="kd")
 app.add_typer(gcm.app, name="gcm")
 app.add_typer(bench.app, name="bench")

@@ -68,7 +68,9 @@ def grad_cam(
     raw = raw.requires_grad_()
     with torch.enable_grad():
         logits = model.head(model.fuse(model.backbone.read(raw), tokens))
-        chosen = logits.argmax(1) if of_class is None else torch.as_tensor(of_class).to(logits.device).expand(len(logits))
+        chosen = (
+            logits.argmax(1) if of_class is None else torch.as_tensor(of_class).to(logits.device).expand(len(logits))
+        )
         (gradient,) = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), raw)
     x, grid = model.backbone.tokens_of(raw.detach())
     gradient, _ = model.backbone.tokens_of(gradient)

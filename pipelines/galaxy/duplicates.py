@@ -89,7 +89,9 @@ def _words(bits: np.ndarray) -> np.ndarray:
 def turned(thumbnails: np.ndarray) -> list[np.ndarray]:
     """The eight turned and mirrored versions."""
     return [
-        np.ascontiguousarray(np.rot90(part, k, axes=(1, 2))) for part in (thumbnails, thumbnails[:, :, ::-1]) for k in range(4)
+        np.ascontiguousarray(np.rot90(part, k, axes=(1, 2)))
+        for part in (thumbnails, thumbnails[:, :, ::-1])
+        for k in range(4)
     ]
 
 

@@ -47,11 +47,11 @@ def worked_on(table: pd.DataFrame) -> dict[str, list[str]]:
         if table[name].dtype.kind != "f" or table[name].nunique() <= 20:
             continue
         values = table[name].dropna().to_numpy()
-        mean, deviation = values.mean(), values.std()
-        # ddof 0 (scikit-learn) or 1 (pandas)
-        if abs(mean) < 1e-6 and min(abs(deviation - 1), abs(values.std(ddof=1) - 1)) < 1e-6:
+        with np.errstate(over="ignore"):
+            deviations = values.std(), values.std(ddof=1)  # of scikit-learn and of pandas
+        if abs(values.mean()) < 1e-6 and min(abs(deviation - 1) for deviation in deviations) < 1e-6:
             found["standardised"].append(name)
-        elif values.min() == 0 and values.max() == 1:
+        elif abs(values.min()) < 1e-12 and abs(values.max() - 1) < 1e-12:
             found["scaled to 0..1"].append(name)
         if _imputed(values):
             found["imputed"].append(name)
@@ -61,22 +61,27 @@ def worked_on(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _imputed(values: np.ndarray) -> bool:
+    """One odd value that fills many cells, and is the mean or the median of the others."""
     kinds, counts = np.unique(values, return_counts=True)
-    usual = kinds[counts.argmax()]
-    if counts.max() < max(5, _SHARE * len(values)) or usual == round(usual) or usual in (kinds[0], kinds[-1]):
+    usual, most = kinds[counts.argmax()], counts.max()
+    if most < max(5, _SHARE * len(values)) or usual == round(usual) or usual in (kinds[0], kinds[-1]):
         return False
     others = values[values != usual]
-    scale = max(abs(usual), 1e-300)
-    return bool(abs(others.mean() - usual) < 1e-6 * scale or abs(np.median(others) - usual) < 1e-9 * scale)
+    if abs(others.mean() - usual) < 1e-6 * abs(usual):
+        return True
+    # rounded measurements repeat too, but then their neighbours do as well
+    return bool(abs((others < usual).sum() - (others > usual).sum()) <= 1 and most > 3 * np.sort(counts)[-2])
 
 
 def fitted_on(statistics: dict[str, float], table: pd.DataFrame, train: np.ndarray) -> list[str]:
-    """Columns whose fitted mean is that of all rows and not that of the training rows."""
+    """Columns whose fitted mean is that of all rows and not that of the training rows, to float32 precision."""
     wrong = []
     for name, mean in statistics.items():
+        if name not in table or table[name].dtype.kind != "f" or table[name].iloc[train].isna().all():
+            continue
         values = table[name].to_numpy(np.float64)
         everything, mine = np.nanmean(values), np.nanmean(values[train])
-        reach = 1e-6 * (np.nanstd(values) + 1e-300)
+        reach = 1e-6 * (np.nanstd(values) + abs(everything) + 1e-300)
         if abs(mean - everything) <= reach < abs(mean - mine):
             wrong.append(name)
     return wrong
@@ -99,7 +104,11 @@ def with_image_facts(catalog: Catalog, progress: Progress) -> Catalog:
                     clean = images.fill_missing(image)[0]
                     thumbnails[i], digests[i] = cutouts.thumbnail(clean), cutouts.digest(image)
             task.advance(len(here))
-    facts = catalog.image_facts if catalog.image_facts is not None else pd.DataFrame(rows, index=range(len(rows)), dtype=np.float64)
+    facts = (
+        catalog.image_facts
+        if catalog.image_facts is not None
+        else pd.DataFrame(rows, index=range(len(rows)), dtype=np.float64)
+    )
     return replace(catalog, image_facts=facts, thumbnails=thumbnails, digests=digests.astype(str))
 
 

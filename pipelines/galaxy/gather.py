@@ -15,20 +15,23 @@ import pandas as pd
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers import catalogs
-from sciml.pipelines.readers.galaxy_zoo import check_ids
 from sciml.pipelines.readers.skipped import Skipped, listed
 
 from . import labels as labelling
 from . import roles
 from .catalog import Catalog
+from .identifiers import ID, identified, text
 from .joining import match_ids, match_positions
 from .packed import is_packed, open_packed
-from .pictures import attach
+from .pictures import ROW, attach
 from .settings import Choice
 from .sources import ImageSet, Table, open_images, open_table
 from .splits import ranked
 
-ID = "id"
+# options that a packed file has answered already
+_DECIDED = (
+    "id", "image_id", "pattern", "bands", "image_size", "label", "classes", "group", "inputs", "categorical", "nuisance", "ra",
+)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -58,7 +61,7 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
     """
     progress = progress or Progress()
     if choice.images is not None and choice.images.is_file() and is_packed(choice.images) and not choice.table:
-        return _limited(Gathered(open_packed(choice.images)), choice)
+        return _limited(_packed(choice), choice)
     if choice.images is None and not choice.table:
         raise DataError("neither images nor a table were given", hint="name them with --images and --table")
     made = Gathered(Catalog(np.array([], str), pd.DataFrame()))
@@ -67,12 +70,23 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
         made.notes += pictures.notes
         made.skipped += [part for part in pictures.skipped if len(part)]
     frame = _tables(choice, pictures, made)
-    frame, ids = _identified(frame, choice, pictures, made)
+    frame, ids = identified(frame, choice, pictures, made)
     frame, ids, label = _labelled(frame, ids, choice, made)
     catalog = _roles(frame, ids, label, choice, made)
     if pictures is not None:
         catalog = attach(catalog, frame, pictures, choice, made, progress, os.cpu_count() or 1)
     return _limited(Gathered(catalog, made.notes, made.skipped, made.roles), choice)
+
+
+def _packed(choice: Choice) -> Gathered:
+    """A packed file brings its own labels and roles; columns may still be left out."""
+    made = Gathered(open_packed(choice.images))
+    given = [f"--{name.replace('_', '-')}" for name in _DECIDED if getattr(choice, name)]
+    if given:
+        made.notes.append(f"{choice.images.name} is packed: {', '.join(given)} were decided when it was made")
+    if choice.leave_out:
+        made.catalog = made.catalog.without(choice.leave_out)
+    return made
 
 
 # --- tables
@@ -92,6 +106,13 @@ def _tables(choice: Choice, pictures: ImageSet | None, made: Gathered) -> pd.Dat
         for part in table.skipped:
             part.refuse_beyond(choice.most_skipped, len(part) + len(table.frame))
     frame = opened[0].frame
+    if pictures is not None and pictures.by_row and choice.image_id is None:
+        if len(frame) != len(pictures.names):
+            raise DataError(
+                f"{choice.images} holds {len(pictures.names)} images and {choice.table[0]} {len(frame)} rows",
+                hint="a stack goes by the row of the first table; name a column of row numbers with --image-id otherwise",
+            )
+        frame, made.roles[ROW] = frame.assign(**{ROW: pictures.names}), "image"
     for path, table in zip(choice.table[1:], opened[1:], strict=True):
         frame = _joined(frame, table, choice, path.name, made)
     if pictures is not None and pictures.frame is not None:
@@ -106,11 +127,12 @@ def _joined(left: pd.DataFrame, other: Table, choice: Choice, name: str, made: G
     right = other.frame
     pair = _shared_id(left, right, choice.id)
     if pair is not None:
-        keep = ~right[pair[1]].duplicated() & right[pair[1]].notna()
-        if (~keep).any():
+        mine, its = text(left, [pair[0]]).fillna(""), text(right, [pair[1]]).fillna("")
+        keep = (~its.duplicated() & (its != "")).to_numpy(bool)
+        if not keep.all():
             made.notes.append(f"{name}: {int((~keep).sum())} rows repeat or lack {pair[1]}; the first of each is used")
         right = right[keep].reset_index(drop=True)
-        match = match_ids(left[pair[0]].astype(object).fillna("").to_numpy(str), right[pair[1]].to_numpy(str), f"{pair[0]} = {pair[1]}")
+        match = match_ids(mine.to_numpy(str), its[keep].to_numpy(str), f"{pair[0]} = {pair[1]}")
     else:
         mine, its = _positions(left, choice), roles.position_columns(right.columns)
         if mine is None or its is None:
@@ -124,7 +146,9 @@ def _joined(left: pd.DataFrame, other: Table, choice: Choice, name: str, made: G
             choice.match_radius,
         )
     if not len(match.left):
-        raise DataError(f"{name}: nothing matches {choice.table[0].name} by {match.by}", hint="check --id or --match-radius")
+        raise DataError(
+            f"{name}: nothing matches {choice.table[0].name} by {match.by}", hint="check --id or --match-radius"
+        )
     made.notes += match.lines(choice.table[0].name, name)
     new = [column for column in right.columns if column.casefold() not in {c.casefold() for c in left.columns}]
     parts = [left.iloc[match.left].reset_index(drop=True), right[new].iloc[match.right].reset_index(drop=True)]
@@ -136,11 +160,11 @@ def _shared_id(left: pd.DataFrame, right: pd.DataFrame, wanted: str | None) -> t
     best, most = None, 0
     names = [wanted] if wanted in left.columns else [c for c in left.columns if catalogs.is_id_name(c) or c == ID]
     for a in names:
-        values = set(left[a].dropna().astype(str))
+        values = set(text(left, [a]).dropna())
         for b in right.columns:
             if not (catalogs.is_id_name(b) or b.casefold() == a.casefold() or b == ID):
                 continue
-            common = len(values & set(right[b].dropna().astype(str)))
+            common = len(values & set(text(right, [b]).dropna()))
             if common > most:
                 best, most = (a, b), common
     return best
@@ -152,67 +176,7 @@ def _positions(frame: pd.DataFrame, choice: Choice) -> tuple[str, str] | None:
     return roles.position_columns(frame.columns)
 
 
-# --- identifiers and labels
-
-
-def _identified(
-    frame: pd.DataFrame, choice: Choice, pictures: ImageSet | None, made: Gathered
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows with an identifier of their own, and the identifiers."""
-    ids, name = _ids(frame, choice, pictures, made)
-    check_ids(ids, name, choice.table[0] if choice.table else "the images")
-    for part in name.split("+"):
-        if part in frame and roles.nuisance_kind(part) is None:
-            made.roles[part] = "identifier"
-    rows = Skipped("rows")
-    known = ids.notna() & (ids != "")
-    for i in np.flatnonzero(~known):
-        rows.add(f"no {name}", f"row {i + 1}")
-    repeated = known & ids.duplicated(keep="first")
-    columns = [labelling.make_labels(frame, choice.label, choice.classes).column] if choice.label is not None else []
-    for value in ids[repeated].unique():
-        same = frame[ids == value]
-        if columns and same[columns[0]].nunique(dropna=False) > 1:
-            rows.add(f"the same {name} with different labels", value)
-            known &= ids != value
-        else:
-            rows.add(f"a repeated {name}; the first is kept", value)
-    keep = (known & ~repeated).to_numpy(bool)
-    rows.refuse_beyond(choice.most_skipped, len(frame))
-    if len(rows):
-        made.skipped.append(rows)
-    return frame[keep].reset_index(drop=True), ids[keep].to_numpy(str)
-
-
-def _ids(frame: pd.DataFrame, choice: Choice, pictures: ImageSet | None, made: Gathered) -> tuple[pd.Series, str]:
-    """The identifier of each row, and the name of its column; several columns are joined by "-"."""
-    if choice.id is not None:
-        names = [catalogs.column_of(frame, part.strip(), choice.table[0] if choice.table else "the images") for part in choice.id.split("+")]
-        return _text(frame, names), "+".join(names)
-    named = [c for c in frame.columns if c == ID or catalogs.is_id_name(c)]
-    if pictures is not None and named:
-        objects = set(pictures.objects)
-        hits = {c: len(objects & set(_text(frame, [c]).dropna())) for c in named}
-        best = max(named, key=lambda c: hits[c])
-        if hits[best] and not _text(frame, [best]).duplicated().any():
-            return _text(frame, [best]), best
-    unique = [c for c in named if not _text(frame, [c]).dropna().duplicated().any()]
-    if unique:
-        return _text(frame, unique[:1]), unique[0]
-    snapshot = next((c for c in frame.columns if roles.nuisance_kind(c) == "snapshot"), None)
-    if named and snapshot is not None and not _text(frame, [snapshot, named[0]]).duplicated().any():
-        made.notes.append(f"{named[0]} repeats between snapshots: objects are called {snapshot}-{named[0]}")
-        return _text(frame, [snapshot, named[0]]), f"{snapshot}+{named[0]}"
-    if named:
-        return _text(frame, named[:1]), named[0]
-    made.notes.append("no column identifies the objects: they are called by their row number (--id names one)")
-    return pd.Series([f"row{i + 1}" for i in range(len(frame))]), "row"
-
-
-def _text(frame: pd.DataFrame, names: list[str]) -> pd.Series:
-    parts = [frame[name].astype(object).where(frame[name].notna(), None) for name in names]
-    rows = [None if any(v is None for v in row) else "-".join(str(v).strip() for v in row) for row in zip(*parts, strict=True)]
-    return pd.Series(rows, index=frame.index, dtype=object)
+# --- labels
 
 
 def _labelled(
@@ -235,7 +199,9 @@ def _labelled(
 # --- roles
 
 
-def _roles(frame: pd.DataFrame, ids: np.ndarray, label: labelling.Labels | None, choice: Choice, made: Gathered) -> Catalog:
+def _roles(
+    frame: pd.DataFrame, ids: np.ndarray, label: labelling.Labels | None, choice: Choice, made: Gathered
+) -> Catalog:
     """A catalog without images: each column is an input, a nuisance, withheld, or ignored."""
     where = choice.table[0].name if choice.table else "the images"
     known = {option: [catalogs.column_of(frame, n, where) for n in getattr(choice, option)]
@@ -275,30 +241,31 @@ def _tracked(frame: pd.DataFrame, made: Gathered) -> str | None:
 
 def _groups(frame: pd.DataFrame, group: str, ids: np.ndarray) -> np.ndarray:
     """Group names; an object without one is a group of its own."""
-    text = _text(frame, [group])
-    return np.where(text.notna(), text.fillna("").astype(str), np.char.add("alone ", ids)).astype(str)
+    names = text(frame, [group])
+    return np.where(names.notna(), names.fillna("").astype(str), np.char.add("alone ", ids)).astype(str)
 
 
-def _role(name: str, frame: pd.DataFrame, known: dict[str, list[str]], group: str | None, position, choice: Choice) -> str:
+def _role(
+    name: str, frame: pd.DataFrame, known: dict[str, list[str]], group: str | None, position, choice: Choice
+) -> str:
     if name in known["leave_out"]:
         return "left out"
     if name in known["inputs"]:
-        return "input"
+        return "input" if frame[name].notna().any() else "withheld: every cell is missing"
     if name == group:
         return "group"
     if name in known["nuisance"]:
         return "nuisance"
-    if choice.inputs:
-        reason = roles.why_withheld(name, frame[name])
-        return f"withheld: {reason}" if reason else "withheld: not among --inputs"
     if name in position:
         return "position"
     # a label is told from its name before a nuisance is: votes are neither
-    reason = roles.why_withheld(name, frame[name]) if name not in known["categorical"] else None
+    reason = roles.why_withheld(name, frame[name], frame.columns) if name not in known["categorical"] else None
     if reason is not None:
         return f"withheld: {reason}"
-    kind = roles.nuisance_kind(name, frame.columns) if not choice.nuisance else None
-    return f"nuisance: {kind}" if kind else "input"
+    kind = roles.nuisance_kind(name, frame.columns)
+    if kind:
+        return f"nuisance: {kind}"
+    return "withheld: not among --inputs" if choice.inputs else "input"
 
 
 def _input(name: str, cells: pd.Series, categorical: list[str], asked_for: bool) -> pd.Series:
@@ -315,7 +282,11 @@ def _input(name: str, cells: pd.Series, categorical: list[str], asked_for: bool)
 
 
 def _plain(cells: pd.Series) -> pd.Series:
-    return cells.astype(np.float64) if cells.dtype.kind in "iufb" else cells.astype(object).where(cells.notna(), "").astype(str)
+    return (
+        cells.astype(np.float64)
+        if cells.dtype.kind in "iufb"
+        else cells.astype(object).where(cells.notna(), "").astype(str)
+    )
 
 
 def _limited(made: Gathered, choice: Choice) -> Gathered:

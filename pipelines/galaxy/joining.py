@@ -73,7 +73,9 @@ def match_positions(
     _, back = cKDTree(a).query(b)
     mine = np.flatnonzero(np.isfinite(distance))
     mutual = mine[back[partner[mine]] == mine]
-    second, _ = cKDTree(b).query(a[mutual], k=2) if len(b) > 1 and len(mutual) else (np.full((len(mutual), 2), np.inf), None)
+    second, _ = (
+        cKDTree(b).query(a[mutual], k=2) if len(b) > 1 and len(mutual) else (np.full((len(mutual), 2), np.inf), None)
+    )
     i, j = rows[0][mutual], rows[1][partner[mutual]]
     return Match(
         i, j,
@@ -88,7 +90,9 @@ def _valid(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     good = np.isfinite(ra) & np.isfinite(dec)
     if good.any() and np.abs(dec[good]).max() > 90:
-        raise DataError(f"a declination of {dec[good][np.abs(dec[good]).argmax()]:g} degrees", hint="are --ra and --dec swapped?")
+        raise DataError(
+            f"a declination of {dec[good][np.abs(dec[good]).argmax()]:g} degrees", hint="are --ra and --dec swapped?"
+        )
     return good
 
 

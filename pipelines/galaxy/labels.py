@@ -47,11 +47,14 @@ def make_labels(frame: pd.DataFrame, label: str, classes: tuple[str, ...] = (), 
     text = _as_text(frame[column])
     present = sorted({value for value in text if value is not None}, key=_by_number)
     if classes:
-        wanted = {value.strip(): (name or value).strip() for value, _, name in (entry.partition("=") for entry in classes)}
+        wanted = {
+            value.strip(): (name or value).strip() for value, _, name in (entry.partition("=") for entry in classes)
+        }
         absent = [value for value in wanted if value not in present]
         if absent:
             raise DataError(
-                f'{where}: column "{column}" has no value "{absent[0]}"; it has {listed(present, 12)}', hint="values as they stand in the file"
+                f'{where}: column "{column}" has no value "{absent[0]}"; it has {listed(present, 12)}',
+                hint="values as they stand in the file",
             )
     else:
         if len(present) > _MOST_CLASSES:
@@ -81,9 +84,13 @@ def _by_rule(frame: pd.DataFrame, rule: re.Match, classes: tuple[str, ...], wher
         try:
             number = float(value)
         except ValueError:
-            raise SettingsError(f'--label "{rule[0]}": "{value}" is not a number', hint='text is matched with ~: "gz2_class~(m)"') from None
+            raise SettingsError(
+                f'--label "{rule[0]}": "{value}" is not a number', hint='text is matched with ~: "gz2_class~(m)"'
+            ) from None
         if cells.dtype.kind not in "iufb":
-            raise DataError(f'{where}: column "{column}" holds text, which {sign} cannot compare', hint='text is matched with ~')
+            raise DataError(
+                f'{where}: column "{column}" holds text, which {sign} cannot compare', hint="text is matched with ~"
+            )
         known, x = cells.notna().to_numpy(), cells.to_numpy(float)
         passed = {">": x > number, ">=": x >= number, "<": x < number, "<=": x <= number}[sign]
         values = np.where(known, passed, -1).astype(np.int64)

@@ -8,6 +8,7 @@ classes, levels (images are divided by it; 0: physical units).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def write(
             f"{path} cannot be written: {error.strerror or error}", hint="choose a writable folder with space"
         ) from None
     finally:
-        waiting.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            waiting.unlink()
     return path
 
 

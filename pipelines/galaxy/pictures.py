@@ -19,11 +19,15 @@ from .catalog import Catalog, Subset
 from .joining import Match, match_ids, match_positions, nothing_matched
 from .settings import Choice
 from .sources import ImageSet
+from .splits import ranked
 
+ROW = "row of the stack"  # column of the numbers that images without names go by
 _MOST_THREADS = 8
 
 
-def attach(catalog: Catalog, frame: pd.DataFrame, pictures: ImageSet, choice: Choice, made, progress: Progress, cores: int) -> Catalog:
+def attach(
+    catalog: Catalog, frame: pd.DataFrame, pictures: ImageSet, choice: Choice, made, progress: Progress, cores: int
+) -> Catalog:
     """The catalog with images; `made` takes notes and what is left out.
 
     Raises:
@@ -32,18 +36,33 @@ def attach(catalog: Catalog, frame: pd.DataFrame, pictures: ImageSet, choice: Ch
     match = _match(catalog, frame, pictures, choice, made)
     if choice.table:
         made.notes += match.lines("images", "table")
-    image_of = np.full(len(catalog), -1)
+    _warn_of_snapshots(frame, pictures, made)
     catalog, image_of = _rows(catalog, match, pictures, choice.unmatched)
+    if choice.limit is not None and choice.limit < len(catalog):  # before the images are read: that is what takes time
+        keep = np.sort(ranked(catalog, choice.seed)[: choice.limit])
+        made.notes.append(f"--limit: {choice.limit:,} of {len(catalog):,} objects")
+        catalog, image_of = catalog.take(keep), image_of[keep]
     if pictures.cutouts is None:
         return _from_source(catalog, pictures, image_of)
     return _from_files(catalog, pictures, image_of, choice, made, progress, min(choice.workers or cores, _MOST_THREADS))
 
 
+def _warn_of_snapshots(frame: pd.DataFrame, pictures: ImageSet, made) -> None:
+    """Say how many rows can have no image because none was made of their snapshot."""
+    column = next((name for name in frame.columns if roles.nuisance_kind(name) == "snapshot"), None)
+    if pictures.snapshots is None or column is None:
+        return
+    outside = frame[column].dropna().loc[lambda cells: ~cells.astype(int).isin(list(pictures.snapshots))]
+    if len(outside):
+        counts = ", ".join(f"{int(n)}: {count:,}" for n, count in outside.value_counts().sort_index().items())
+        first, last = pictures.snapshots[0], pictures.snapshots[-1]
+        made.notes.append(
+            f"{len(outside):,} rows lie in snapshots without mocks, which exist for {first} to {last} ({counts})"
+        )
+
+
 def _match(catalog: Catalog, frame: pd.DataFrame, pictures: ImageSet, choice: Choice, made) -> Match:
     """Images (left) to rows (right)."""
-    if pictures.source is not None and pictures.notes and len(pictures.names) == len(catalog) and choice.image_id is None:
-        rows = np.arange(len(catalog))
-        return Match(rows, rows, (), (), "row number")
     column, keys = _image_keys(catalog, frame, pictures, choice)
     match = match_ids(pictures.objects, keys, column)
     if len(match.left):
@@ -67,6 +86,8 @@ def _image_keys(catalog: Catalog, frame: pd.DataFrame, pictures: ImageSet, choic
     if choice.image_id is not None:
         column = catalogs.column_of(frame, choice.image_id, "the table")
         return column, _keys(frame[column], objects)
+    if ROW in frame:
+        return ROW, frame[ROW].to_numpy(str)
     best, keys = "id", catalog.ids
     most = len(objects & set(keys))
     for column in frame.columns:
@@ -131,9 +152,17 @@ def _from_files(
     )
     filled = [name for name, fact in facts.items() if fact.missing]
     if filled:
-        made.notes.append(f"{len(filled)} images have NaN or infinite pixels, which take the median of their band ({listed(filled)})")
+        made.notes.append(
+            f"{len(filled)} images have NaN or infinite pixels, which take the median of their band ({listed(filled)})"
+        )
     rows = [facts.get(name) for name in catalog.ids]
-    return replace(catalog, images=source, image_facts=_fact_table(rows, source.bands), thumbnails=_thumbnails(rows), digests=_digests(rows))
+    return replace(
+        catalog,
+        images=source,
+        image_facts=_fact_table(rows, source.bands),
+        thumbnails=_thumbnails(rows),
+        digests=_digests(rows),
+    )
 
 
 def _same_bands(facts: dict[str, cutouts.Facts], wanted: dict, skipped: Skipped) -> None:

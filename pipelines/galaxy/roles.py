@@ -27,9 +27,19 @@ NUISANCE = {
     "processing": r"runtime|flag.*|.*_flag|num_badpixels|n[xy]_stamp|[xy](min|max)_stamp|pixel_?scale|pxscale|hdu|.*_hdu|version",
 }  # fmt: skip
 # probed by the audit, but a model may see them
-APPARENT_MAGNITUDE = r"(app|apparent_?|model|petro|cmodel|fiber|psf|auto|kron)_?mag.*|mag|mag(nitude)?_?[ugrizyjhk]|[ugrizy]_?mag|m_?r"
-_LABEL = re.compile(r"^(label|class|phase|stage|target|truth|merger(_?(stage|phase|type|label|class))?|is_?merger|y)([_.].*)?$", re.I)
-_PATH = re.compile(r"^(image|img|file|file_?(name|loc|path)|path|url|png|jpe?g|thumb(nail)?|.*_(file_?name|path|loc|url))$", re.I)
+APPARENT_MAGNITUDE = (
+    r"(app|apparent_?|model|petro|cmodel|fiber|psf|auto|kron)_?mag.*|mag(_(auto|aper|iso|petro|psf|model).*)?"
+    r"|mag(nitude)?_?[ugrizyjhk]|[ugrizy]_?mag|m_?r"
+)
+# what a merger history says of a galaxy: labels are made of it
+_HISTORY = re.compile(r"^(gyr_(since|until)(_any)?|log_mass_last|(snapnum|mass)(last|next)(major|minor)?merger)$", re.I)
+_LABEL = re.compile(
+    r"^(label|class|phase|stage|target|truth|ans(wer)?|merger(_?(stage|phase|type|label|class))?|is_?merger|y)([_.].*)?$",
+    re.I,
+)
+_PATH = re.compile(
+    r"^(image|img|file|file_?(name|loc|path)|path|url|png|jpe?g|thumb(nail)?|.*_(file_?name|path|loc|url))$", re.I
+)
 _COMPILED = {kind: re.compile(rf"^({expression})$", re.I) for kind, expression in NUISANCE.items()}
 _MAGNITUDE = re.compile(rf"^({APPARENT_MAGNITUDE})$", re.I)
 _MOST_VALUES = 50  # a text column with more values names objects, it does not sort them
@@ -38,8 +48,12 @@ _MOST_VALUES = 50  # a text column with more values names objects, it does not s
 def nuisance_kind(name: str, others: Collection[str] = ()) -> str | None:
     """Kind of nuisance, or None; `z` is a redshift unless the table has g, r or i beside it."""
     if name.strip().casefold() == "z":
-        return None if {"g", "r", "i", "u"} & {other.strip().casefold() for other in others} else "redshift"
+        return None if {"g", "r", "i", "u"} & _folded(others) else "redshift"
     return next((kind for kind, expression in _COMPILED.items() if expression.match(name.strip())), None)
+
+
+def _folded(names: Collection[str]) -> set[str]:
+    return {str(name).strip().casefold() for name in names}
 
 
 def is_magnitude(name: str) -> bool:
@@ -47,9 +61,11 @@ def is_magnitude(name: str) -> bool:
     return bool(_MAGNITUDE.match(name.strip()))
 
 
-def bears_label(name: str) -> bool:
-    """True for a column that is a label, or votes from which labels are made."""
-    return is_vote(name) or bool(_LABEL.match(name.strip()))
+def bears_label(name: str, others: Collection[str] = ()) -> bool:
+    """True for a column that is a label, or votes from which labels are made; `y` is a band beside g, r, i or z."""
+    if name.strip().casefold() == "y" and {"g", "r", "i", "z"} & _folded(others):
+        return False
+    return is_vote(name) or bool(_LABEL.match(name.strip()) or _HISTORY.match(name.strip()))
 
 
 def is_path(name: str) -> bool:
@@ -57,9 +73,9 @@ def is_path(name: str) -> bool:
     return bool(_PATH.match(name.strip()))
 
 
-def why_withheld(name: str, cells: pd.Series) -> str | None:
+def why_withheld(name: str, cells: pd.Series, others: Collection[str] = ()) -> str | None:
     """Reason to keep a column from the model, or None: a label, a file, a name, or nothing in it."""
-    if bears_label(name):
+    if bears_label(name, others):
         return "label or votes"
     if is_path(name):
         return "file name"

@@ -64,7 +64,7 @@ class Choice:
     categorical: tuple[str, ...] = setting((), "numeric columns that are codes, not quantities", panel=TABLE)
     nuisance: tuple[str, ...] = setting(
         (),
-        "columns the model must not see and the audit probes; default: told by name (snapshot, ra, plate ...)",
+        "more columns the model must not see; those told by name (snapshot, redshift, plate ...) need not be named",
         panel=TABLE,
     )
     leave_out: tuple[str, ...] = setting((), "columns that are ignored", panel=TABLE)
@@ -133,13 +133,13 @@ class Audit(Choice):
     """`sciml galaxy audit`: what could let a model cheat, before it is trained."""
 
     folds: int = setting(5, "folds of the cross-validated probes", panel=AUDIT)
-    permutations: int = setting(500, "label permutations behind each p-value", panel=AUDIT)
+    permutations: int = setting(200, "label permutations behind each p-value", panel=AUDIT)
     suspect_auc: float = setting(0.6, "a probe that scores more, significantly, is suspect", panel=AUDIT)
     leak_auc: float = setting(0.75, "a nuisance probe that scores more is a confounder", panel=AUDIT)
     column_auc: float = setting(0.97, "an input column that alone scores more gives the label away", panel=AUDIT)
-    significance: float = setting(0.01, "largest p-value of a finding", panel=AUDIT)
+    significance: float = setting(0.01, "chance that a clean sample gives any finding at all", panel=AUDIT)
     duplicate_distance: int = setting(
-        12, "most differing bits (of 256) between hashes of near-duplicate images", panel=AUDIT
+        36, "most differing bits (of 256) between hashes of near-duplicate images", panel=AUDIT
     )
     out: Path | None = setting(None, "folder for audit.json; default: not written", panel=RUN)
 

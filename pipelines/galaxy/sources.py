@@ -11,11 +11,24 @@ import numpy as np
 import pandas as pd
 
 from sciml.pipelines.errors import DataError
-from sciml.pipelines.readers import catalogs, cutouts, files, fits, illustris, images, manga, multimodal_universe, sdss, skirt
+from sciml.pipelines.readers import (
+    catalogs,
+    cutouts,
+    files,
+    fits,
+    illustris,
+    images,
+    manga,
+    multimodal_universe,
+    sdss,
+    skirt,
+)
+from sciml.pipelines.readers.hdf5 import open_hdf5
 from sciml.pipelines.readers.images import Cutout
 from sciml.pipelines.readers.skipped import Skipped
 
 from .catalog import ArrayImages, ImageSource
+from .packed import is_packed, open_packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +53,8 @@ class ImageSet:
     frame: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = field(default_factory=tuple)
+    by_row: bool = False  # the images have no names: image i belongs to row i of the first table
+    snapshots: range | None = None  # of a simulation, where images exist for some of them only
 
 
 # --- tables
@@ -59,7 +74,9 @@ def open_table(path: str | Path) -> Table:
     if fits.is_fits(path) and _is_dapall(path):
         return _indexed(manga.read_dapall(path), "MaNGA DAPall")
     if files.kind_of(path) == "hdf5":
-        with h5py.File(path, "r") as file:
+        if is_packed(path):
+            raise DataError(f"{path} is a packed catalog, not a table", hint=f"give it as --images {path}")
+        with open_hdf5(path) as file:
             names = set(file)
             inner = {name for group in file.values() if isinstance(group, h5py.Group) for name in group}
         if "Subhalo" in names:
@@ -120,14 +137,23 @@ def open_images(path: str | Path, pattern: str | None = None, bands: tuple[str, 
     if fits.is_fits(path):
         return _extensions(path)
     if files.kind_of(path) == "hdf5":
+        open_hdf5(path).close()  # a damaged file is named as such
+        if is_packed(path):
+            packed = open_packed(path)
+            if packed.images is None:
+                raise DataError(f"{path} holds no images, only columns", hint="pack it again with --images")
+            return ImageSet(packed.ids, packed.ids, source=packed.images, bands=packed.images.bands)
         if not multimodal_universe.is_collection(path):
             raise DataError(
-                f"{path} holds no images", hint=f"images of many objects are looked for in {', '.join(multimodal_universe.IMAGE_NAMES[:5])}"
+                f"{path} holds no images",
+                hint=f"images of many objects are looked for in {', '.join(multimodal_universe.IMAGE_NAMES[:5])}",
             )
         return _collection(path)
     if files.kind_of(path) == "numpy":
         return _stack(path)
-    raise DataError(f"{path} is no source of images", hint="--images takes a folder, a packed file, an HDF5 file or an .npy stack")
+    raise DataError(
+        f"{path} is no source of images", hint="--images takes a folder, a packed file, an HDF5 file or an .npy stack"
+    )
 
 
 def _image_folder(path: Path, pattern: str | None, bands: tuple[str, ...]) -> ImageSet:
@@ -166,7 +192,9 @@ def _hsc(path: Path) -> ImageSet:
     extensions = tuple(f"SUBARU_HSC.{band}" for band in bands)
     names, objects = (np.array([row[k] for row in rows], dtype=str) for k in (0, 1))
     cut = tuple(Cutout((row[2],), extensions) for row in rows)
-    return ImageSet(names, objects, cut, bands=tuple(b.lower() for b in bands), skipped=(skipped,))
+    return ImageSet(
+        names, objects, cut, bands=tuple(b.lower() for b in bands), skipped=(skipped,), snapshots=skirt.HSC_SNAPSHOTS
+    )
 
 
 def _extensions(path: Path) -> ImageSet:
@@ -186,7 +214,9 @@ def _collection(path: Path) -> ImageSet:
     ids = frame.index.to_numpy(str)
     repeated = pd.Index(ids).duplicated()
     if repeated.any():
-        raise DataError(f"{path}: {int(repeated.sum())} object ids occur more than once, the first is {ids[repeated][0]}")
+        raise DataError(
+            f"{path}: {int(repeated.sum())} object ids occur more than once, the first is {ids[repeated][0]}"
+        )
     return ImageSet(ids, ids, source=source, bands=source.bands, frame=frame.reset_index())
 
 
@@ -206,4 +236,4 @@ def _stack(path: Path) -> ImageSet:
     levels = {"uint8": 255, "uint16": 65535}.get(str(array.dtype), 0)
     source = ArrayImages(array, images.default_bands(array.shape[1], levels), levels=levels)
     ids = np.arange(len(array)).astype(str)
-    return ImageSet(ids, ids, source=source, bands=source.bands, notes=("rows of the stack are taken in the order of the table",))
+    return ImageSet(ids, ids, source=source, bands=source.bands, by_row=True)

@@ -82,7 +82,7 @@ def k_fold(catalog: Catalog, k: int = 5, seed: int = 0, validation: float = 0.15
     splits = []
     for i in range(k):
         rest = np.flatnonzero(fold != i)
-        inner = _deal(ids[rest], labels[rest], groups[rest], np.array([1 - validation, validation]), seed + 1 + i)
+        inner = _deal(ids[rest], labels[rest], groups[rest], np.array([1 - validation, validation]), f"{seed} fold {i}")
         splits.append(Split(rest[inner == 0], rest[inner == 1], np.flatnonzero(fold == i)))
     return splits
 
@@ -104,31 +104,56 @@ def _columns(catalog: Catalog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return catalog.ids, labels, groups
 
 
-def _rank(name: str, seed: int) -> bytes:
+def _rank(name: str, seed: int | str) -> bytes:
     return hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=8).digest()
 
 
-def _deal(ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+def _deal(ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int | str) -> np.ndarray:
     """Part number of each object.
 
-    Groups come in order of size, then of hash; each goes to the part that lacks most of the group's classes, relative to
-    its share. Objects of their own are the same thing with groups of one: classes then differ by at most one object.
+    Groups of several objects come first, by size and then by hash; each goes to the part that lacks most of its classes.
+    The other objects fill what is left: those of one class, in the order of their hash, are cut into as many runs as there
+    are parts, so that one object more or less moves a cut by one place and no other object.
     """
-    names, inverse = np.unique(groups, return_inverse=True)
-    counts = np.zeros((len(names), int(labels.max(initial=0)) + 1))
-    np.add.at(counts, (inverse, labels), 1)
-    sizes = counts.sum(1)
-    order = sorted(range(len(names)), key=lambda g: (-sizes[g], _rank(names[g], seed)))
-    total = counts.sum(0)
+    names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    total = np.bincount(labels, minlength=int(labels.max(initial=0)) + 1)
     wanted = shares[:, None] * total  # objects of each class in each part
     filled = np.zeros_like(wanted)
-    part = np.zeros(len(names), np.int64)
+    part_of_group = _whole_groups(names, inverse, sizes, labels, wanted, filled, shares, seed)
+    part = part_of_group[inverse]
     # ties are broken by a hash, so that the first part does not get every odd object
     tie = np.array([int.from_bytes(_rank(f"part {k}", seed), "big") / 2**64 for k in range(len(shares))])
-    open_parts = shares > 0
-    for g in order:
-        lack = ((wanted - filled) / np.maximum(total, 1)) @ (counts[g] / sizes[g])
-        lack = np.where(open_parts, lack + 1e-9 * tie, -np.inf)
-        part[g] = int(np.argmax(lack))
-        filled[part[g]] += counts[g]
-    return part[inverse]
+    alone = np.flatnonzero(sizes[inverse] == 1)
+    for label in np.unique(labels[alone]):
+        members = sorted(alone[labels[alone] == label], key=lambda i: _rank(names[inverse[i]], seed))
+        room = np.clip(wanted[:, label] - filled[:, label], 0, None) * (shares > 0)
+        room = room if room.sum() > 0 else shares * len(members)
+        counts = _whole_numbers(room / room.sum() * len(members), tie)
+        part[members] = np.repeat(np.arange(len(shares)), counts)
+    return part
+
+
+def _whole_groups(names, inverse, sizes, labels, wanted, filled, shares, seed) -> np.ndarray:
+    """Part of each group of several objects, -1 for the others; counts them in `filled` [part, class]."""
+    part = np.full(len(names), -1)
+    several = np.flatnonzero(sizes > 1)
+    place = np.full(len(names), -1)
+    place[several] = np.arange(len(several))
+    counts = np.zeros((len(several), wanted.shape[1]))
+    member = sizes[inverse] > 1
+    np.add.at(counts, (place[inverse[member]], labels[member]), 1)
+    total = np.maximum(wanted.sum(0), 1)
+    for g in sorted(several, key=lambda g: (-sizes[g], _rank(names[g], seed))):
+        lack = ((wanted - filled) / total) @ (counts[place[g]] / sizes[g])
+        part[g] = int(np.argmax(np.where(shares > 0, lack, -np.inf)))
+        filled[part[g]] += counts[place[g]]
+    return part
+
+
+def _whole_numbers(shares: np.ndarray, tie: np.ndarray) -> np.ndarray:
+    """Whole numbers of the same sum, each within one of its share (largest remainders)."""
+    counts = np.floor(shares + 1e-9).astype(int)
+    rest = int(round(shares.sum())) - counts.sum()
+    order = np.argsort(-(shares - counts + 1e-6 * tie) * (shares > 0), kind="stable")
+    counts[order[:rest]] += 1
+    return counts

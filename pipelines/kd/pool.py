@@ -19,6 +19,7 @@ import torch
 
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
+from sciml.pipelines.world import World
 
 from .cohort import Cohort
 from .design import Design
@@ -26,7 +27,6 @@ from .plan import STANDALONE, Planner, Spec
 from .settings import Fit
 from .train import Hooks, Request, Trainer
 from .trials import cross_validated
-from .world import World
 
 POLL = 0.2  # [s]
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sciml.pipelines.errors import NumericalError
+from sciml.pipelines.world import World
 
 from .gradient import DirectGradient
 from .schedules import LOSSES, Step
@@ -23,7 +24,6 @@ from .state import Job, Stage, new_optimizer, pack, start, unpack
 from .student import Student, build
 from .trials import half_error
 from .windows import Batch, Windows, automatic_batch
-from .world import World
 
 EVALUATED = 1024  # training windows whose RMSE is followed; a fixed sample, the same for every arm
 SAVE_SECONDS = 20.0

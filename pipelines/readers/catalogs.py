@@ -8,7 +8,6 @@ where they stand alone, far from every other value of their column.
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
@@ -17,30 +16,12 @@ import pandas as pd
 
 from sciml.pipelines.errors import DataError, suggest
 
-from . import files, fits
+from . import delimited, files, fits
 from .hdf5 import open_hdf5
 from .skipped import listed
 
-MISSING_WORDS = [
-    "--",
-    "-",
-    "\\N",
-    "masked",
-    "missing",
-    "nan",
-    "NaN",
-    "null",
-    "NULL",
-    "none",
-    "None",
-    "N/A",
-    "n/a",
-    "NA",
-    "<NA>",
-]
 _NUMERIC_SHARE = 0.9  # a column with at least this share of numbers is numeric, and its other cells are mistakes
 _EXACT = 2**53  # integers beyond it change when they become float64
-_SAMPLE = 300  # lines looked at to tell identifiers from numbers
 _SENTINELS = (-9999.0, -9999.99, -999.0, -999.99, -99.0, -99.9, 99.0, 99.99, 999.0, 9999.0)
 # what stands before "id" in names of identifiers; "centroid", "grid" and "ellipsoid" end in id too
 _ID_NAME = re.compile(
@@ -75,7 +56,7 @@ def read_catalog(path: str | Path, columns: list[str] | None = None) -> pd.DataF
     elif fits.is_fits(path):
         frame = fits.read_table(path)
     elif kind == "text":
-        frame = _text(path)
+        frame = delimited.read(path, keep_text=_is_id)
     elif kind == "parquet":
         frame = _parquet(path)
     else:
@@ -107,6 +88,10 @@ def column_of(frame: pd.DataFrame, name: str, where: object) -> str:
     return folded[0]
 
 
+def _is_id(name: str, cells: pd.Series) -> bool:
+    return is_id_name(name) or looks_like_id(cells)
+
+
 def _refused(path: Path, kind: str) -> DataError:
     if kind == "gzip":
         return DataError(f"{path} is gzip-compressed", hint="run `gunzip` on it first")
@@ -125,115 +110,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise files.damaged(path, error) from error
 
 
-# --- text
-
-
-def _text(path: Path) -> pd.DataFrame:
-    """CSV and relatives: comments skipped, delimiter told from the header, identifiers kept as text."""
-    text, notes = _decoded(path), []
-    header, delimiter, body = _layout(text, path)
-    names = _unique(header, notes)
-    sample = _parse(path, "\n".join(body[:_SAMPLE]), names, delimiter, str, notes=None)
-    kept = {name: str for name in names if is_id_name(name) or _looks_like_id(sample[name])}
-    frame = _parse(path, "\n".join(body), names, delimiter, kept, notes)
-    frame.attrs["sciml_notes"] = notes
-    return frame
-
-
-def _decoded(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}", hint="check its permissions") from error
-    for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "latin-1"):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            return text
-    raise DataError(f"{path} is not text: it holds zero bytes", hint="give a CSV, a FITS table or an HDF5 file")
-
-
-def _layout(text: str, path: Path) -> tuple[list[str], str, list[str]]:
-    """Column names, delimiter, lines of the body. A comment line just before the data may be the header (TOPCAT)."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    first = next((i for i, line in enumerate(lines) if not line.lstrip().startswith("#")), None)
-    if first is None:
-        raise DataError(f"{path} holds no table: only blank lines and comments", hint="check the export")
-    delimiter = _delimiter(lines[first])
-    header = _cells(lines[first], delimiter)
-    if all(map(_is_number, header)):
-        commented = _cells(lines[first - 1].lstrip("# "), _delimiter(lines[first - 1].lstrip("# "))) if first else []
-        if len(commented) != len(header) or all(map(_is_number, commented)):
-            raise DataError(
-                f"{path} has no header line: it starts with {listed(header, 4)}", hint="write the column names first"
-            )
-        header, first = commented, first - 1
-    body = [line for line in lines[first + 1 :] if not line.lstrip().startswith("#")]
-    if not body:
-        raise DataError(f"{path} has a header line and no rows", hint="check the export")
-    return header, delimiter, body
-
-
-def _delimiter(line: str) -> str:
-    counts = {mark: line.count(mark) for mark in (",", "\t", ";", "|")}
-    best = max(counts, key=counts.get)
-    return best if counts[best] else (" " if len(line.split()) > 1 else ",")
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    cells = line.split() if delimiter == " " else line.strip("\r\n").split(delimiter)
-    return [cell.strip().strip('"').strip() for cell in cells]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _unique(header: list[str], notes: list[str]) -> list[str]:
-    """Names made unique: a join in a database often yields `ra, dec, ra, dec`."""
-    names: list[str] = []
-    for i, name in enumerate(header):
-        name = name or f"column_{i + 1}"
-        new, n = name, 1
-        while new in names:
-            n += 1
-            new = f"{name}.{n}"
-        if new != name:
-            notes.append(f'column name "{name}" occurs more than once; the later one is called "{new}"')
-        names.append(new)
-    return names
-
-
-def _parse(path: Path, body: str, names: list[str], delimiter: str, types, notes: list[str] | None) -> pd.DataFrame:
-    """The body as a DataFrame; rows with too many cells are left out and noted."""
-    options = dict(
-        sep=r"\s+" if delimiter == " " else delimiter, header=None, names=names, dtype=types, na_values=MISSING_WORDS,
-        skipinitialspace=True, index_col=False,
-    )  # fmt: skip
-    try:
-        # one row too many cells wide moves pandas to index columns, so the width is checked here
-        return pd.read_csv(io.StringIO(body), low_memory=False, on_bad_lines="error", **options)
-    except pd.errors.ParserError:
-        pass
-    except (ValueError, OverflowError) as error:
-        raise files.damaged(path, error) from error
-    bad: list[str] = []
-    try:
-        frame = pd.read_csv(io.StringIO(body), engine="python", on_bad_lines=lambda row: bad.append(row[0]), **options)
-    except (ValueError, OverflowError) as error:
-        raise files.damaged(path, error) from error
-    if notes is not None and bad:
-        notes.append(f"{len(bad)} rows with more cells than the {len(names)} columns are left out: {listed(bad)}")
-    return frame
-
-
-def _looks_like_id(cells: pd.Series) -> bool:
+def looks_like_id(cells: pd.Series) -> bool:
     """Long whole numbers, or whole numbers with a leading zero."""
     text = cells.dropna().astype(str).str.strip()
     return bool(len(text)) and bool(text.str.fullmatch(r"[+-]?(\d{16,}|0\d+)").any())
@@ -326,14 +203,13 @@ def _numbers(name: str, cells: pd.Series, notes: list[str]) -> pd.Series:
     known = text.notna() & (text.map(lambda value: str(value).strip()) != "")
     values = pd.to_numeric(text, errors="coerce")
     good = values.notna() & known
-    if not known.any() or good.sum() < _NUMERIC_SHARE * known.sum() or _looks_like_id(text):
-        if good.sum() > 0.5 * known.sum():
-            wrong = text[known & ~good]
+    wrong = text[known & ~good]
+    if not known.any() or good.sum() < _NUMERIC_SHARE * known.sum() or looks_like_id(text):
+        if len(wrong) and good.sum() > 0.5 * known.sum():
             notes.append(
                 f'column {name}: {len(wrong)} of {int(known.sum())} cells are text such as "{wrong.iloc[0]}": taken as categories'
             )
         return text.map(lambda value: None if value is None or str(value).strip() == "" else str(value).strip())
-    wrong = text[known & ~good]
     if len(wrong):
         rows = listed([int(i) + 1 for i in wrong.index])
         notes.append(

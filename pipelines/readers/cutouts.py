@@ -23,22 +23,9 @@ from . import fits, images
 from .images import Cutout
 from .skipped import Skipped
 
-SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-    ".bmp",
-    ".fits",
-    ".fit",
-    ".fts",
-    ".fz",
-    ".gz",
-    ".npy",
-    ".npz",
-)
+_FITS = (".fits", ".fit", ".fts")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", *_FITS, ".npy", ".npz")
+_PACKED = tuple(f"{name}{end}" for name in _FITS for end in (".gz", ".fz"))
 THUMBNAIL = 32  # pixels a side
 _WAVELENGTH_ORDER = "ugrizy"  # SDSS, Pan-STARRS, HSC, LSST
 _MOST_MISSING = 0.5  # an image with a larger share of NaN pixels is left out
@@ -78,11 +65,7 @@ def find(
             f"{folder} is not a folder", hint="--images is a folder of JPEG, PNG, FITS or NPY cutouts, or a packed file"
         )
     skipped = Skipped("files")
-    paths = [
-        p
-        for p in sorted(folder.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
+    paths = [p for p in sorted(folder.rglob("*")) if is_image_name(p.relative_to(folder)) and p.is_file()]
     if pattern is None:
         found, names = _by_stem(paths, skipped), ()
     else:
@@ -95,11 +78,17 @@ def find(
     return found, names, skipped
 
 
+def is_image_name(path: Path) -> bool:
+    """True for a file that ends as an image does; hidden files and folders are not looked at."""
+    return path.name.lower().endswith((*SUFFIXES, *_PACKED)) and not any(part.startswith(".") for part in path.parts)
+
+
 def stem(path: Path) -> str:
-    """File name without its suffixes: 'a.fits.gz' -> 'a'."""
+    """File name without its suffixes: 'a.fits.gz' -> 'a', 'M51.v2.jpg' -> 'M51.v2'."""
     name = path.name
-    while Path(name).suffix.lower() in SUFFIXES:
-        name = Path(name).stem
+    for suffix in (".gz", ".fz", *SUFFIXES):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
     return name
 
 
@@ -158,16 +147,13 @@ def _wavelength(band: str) -> tuple[int, str]:
 def inspect(cutout: Cutout) -> Facts:
     """Read one cutout and describe it; DataError if it cannot be used (damaged, blank, mostly NaN)."""
     image, levels = images.read_cutout(cutout)
-    digest = hashlib.blake2b(
-        np.ascontiguousarray(image).tobytes(), digest_size=16, person=str(image.shape).encode()[:16]
-    )
     pixels, missing = images.fill_missing(images.scaled(image, levels))
     if missing > _MOST_MISSING:
         raise DataError(f"{missing:.0%} of its pixels are NaN or infinite")
     if all(float(band.min()) == float(band.max()) for band in pixels):
         raise DataError(f"every pixel has the same value ({float(pixels.flat[0]):g})")
     size = sum(path.stat().st_size for path in cutout.paths)
-    return Facts(image.shape, levels, size, missing, *sky_of(pixels), identity, thumbnail(pixels))
+    return Facts(image.shape, levels, size, missing, *sky_of(pixels), digest(image), thumbnail(pixels))
 
 
 def digest(image: np.ndarray) -> str:

@@ -18,13 +18,16 @@ import pandas as pd
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
 from astropy.utils.exceptions import AstropyWarning
+from PIL import Image
 
 from sciml.pipelines.errors import DataError, suggest
 
 from . import files
 
 MAGIC = b"SIMPLE  ="
-MOST_VALUES = 4 * 89_478_485  # values of one image array, four times the number of pixels PIL takes for a bomb
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # Pillow's limit: 128 MB of 24-bit pixels
+MOST_SIDE = 16_384  # a longer side is a mosaic, not a cutout
+MOST_VALUES = 4 * MOST_PIXELS  # values of one image array of several bands
 _MANY, _MOST_BYTES = 8, 2**28  # a file of more extensions, and no more bytes, is read at once
 _MOST_ELEMENTS = 64  # a longer vector cell is a spectrum or an image, not columns
 
@@ -104,11 +107,23 @@ def _stamps(path: Path, changed: int) -> dict[int, np.ndarray]:
     return found
 
 
+def check_size(path: Path, height: int, width: int) -> None:
+    """DataError for an image without pixels or one that no cutout would be."""
+    if height < 1 or width < 1:
+        raise DataError(f"{path} has no pixels: {height} x {width}")
+    if height * width > MOST_PIXELS or max(height, width) > MOST_SIDE:
+        raise DataError(
+            f"{path} is {height} x {width} pixels, more than a cutout (at most {MOST_SIDE:,} a side, {MOST_PIXELS:,} in all)",
+            hint="cut the galaxies out first",
+        )
+
+
 def array_of(hdu, path: Path) -> np.ndarray:
     """The data of an open extension as float32; DataError if it is empty or larger than memory should hold."""
     shape = axes(hdu)
     if not shape or 0 in shape:
         raise DataError(f"{path} has no pixels: its image is {' x '.join(map(str, shape)) or 'empty'}")
+    check_size(path, *sorted((1, *shape))[-2:])
     if np.prod(shape, dtype=np.float64) > MOST_VALUES:
         raise DataError(
             f"{path} is {' x '.join(map(str, shape))} pixels, too large for a cutout", hint="cut it out first"

@@ -7,6 +7,7 @@ decompression-bomb limit applies to every format.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,13 +20,12 @@ from scipy.sparse import csr_array
 from sciml.pipelines.errors import DataError
 
 from . import files, fits
+from .fits import check_size
 
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # Pillow's limit: 128 MB of 24-bit pixels
-MOST_SIDE = 16_384  # a longer side is a mosaic, not a cutout
 MOST_BANDS = 64
 _NPY = b"\x93NUMPY"
 _RGB = ("red", "green", "blue")
-_PIL_ERRORS = (*files.ENGINE_ERRORS, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError)
+_PIL_ERRORS = (*files.ENGINE_ERRORS, SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,20 @@ def read_levels(path: Path, hdu: int | str | None = None) -> tuple[np.ndarray, i
     return _picture(path)
 
 
-def check_size(path: Path, height: int, width: int) -> None:
-    """DataError for an image without pixels or one that no cutout would be."""
-    if height < 1 or width < 1:
-        raise DataError(f"{path} has no pixels: {height} x {width}")
-    if height * width > MOST_PIXELS or max(height, width) > MOST_SIDE:
-        raise DataError(
-            f"{path} is {height} x {width} pixels, more than a cutout (at most {MOST_SIDE} a side, {MOST_PIXELS:,} in all)",
-            hint="cut the galaxies out first",
-        )
-
-
 def _picture(path: Path) -> tuple[np.ndarray, int]:
     """A picture that Pillow reads; alpha is dropped, palettes and other colour spaces become RGB."""
     try:
-        with Image.open(path) as picture:
-            check_size(path, picture.height, picture.width)
-            if picture.mode in ("1", "LA", "La"):
-                picture = picture.convert("L")
-            elif picture.mode not in ("L", "RGB", "I", "F") and not picture.mode.startswith("I;16"):
-                picture = picture.convert("RGB")
-            pixels = np.asarray(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of is refused, or does not touch the pixels
+            with Image.open(path) as picture:
+                check_size(path, picture.height, picture.width)
+                if picture.mode in ("1", "LA", "La"):
+                    picture = picture.convert("L")
+                elif picture.mode not in ("L", "RGB", "I", "F") and not picture.mode.startswith("I;16"):
+                    picture = picture.convert("RGB")
+                pixels = np.asarray(picture)
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} is larger than a cutout: {error}", hint="cut the galaxies out first") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image", hint="JPEG, PNG, TIFF, FITS and NPY are read") from None
     except _PIL_ERRORS as error:
@@ -141,10 +134,21 @@ def _npz(path: Path) -> tuple[np.ndarray, int]:
             name = next((n for n in ("image", "data", "arr_0") if n in archive.files), None)
             if name is None and len(archive.files) != 1:
                 raise DataError(f"{path} holds {len(archive.files)} arrays; call the image `image`")
-            array = archive[name or archive.files[0]]
+            name = name or archive.files[0]
+            with archive.zip.open(f"{name}.npy") as member:  # a few kB may unpack to gigabytes: the header tells
+                values = int(np.prod(_npy_shape(member), dtype=np.float64))
+            if values > fits.MOST_VALUES:
+                raise DataError(f"{path} unpacks to {values:,} values, more than a cutout has")
+            array = archive[name]
     except (*_PIL_ERRORS, zipfile.BadZipFile) as error:
         raise files.damaged(path, error) from error
     return _array(array, path)
+
+
+def _npy_shape(stream) -> tuple[int, ...]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)[0]
 
 
 def _array(array: np.ndarray, path: Path) -> tuple[np.ndarray, int]:

@@ -107,7 +107,7 @@ def read_collection(path: str | Path) -> tuple[pd.DataFrame, Hdf5Images | None]:
         frames.append(frame)
         first += len(frame)
     frame = pd.concat(frames)
-    if frame.empty:
+    if not len(frame):
         raise DataError(f"{path} holds no objects")
     return frame, _source(pieces, kinds, len(paths))
 

@@ -9,7 +9,6 @@ them, and REDSHIFT, RA, DEC, APMAG in their headers; the file is called shalo_SS
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,15 +139,18 @@ def read_hsc(path: str | Path) -> HscMock:
     sizes = {planes[b][""].shape for b in bands}
     if len(sizes) > 1:
         raise DataError(f"{path}: the bands have different sizes {sorted(sizes)}")
-    stack = lambda kind: (
-        np.stack([planes[b][kind] for b in bands]) if all(planes[b][kind] is not None for b in bands) else None
-    )  # noqa: E731
     psf = {b: planes[b][" PSF"] for b in bands if planes[b][" PSF"] is not None}
-    mask = stack(" MASK")
+    mask = _stack(planes, " MASK")
     return HscMock(
-        f"{snapshot}-{subhalo}", snapshot, subhalo, view, tuple(bands), stack(""), stack(" VARIANCE"),
+        f"{snapshot}-{subhalo}", snapshot, subhalo, view, tuple(bands), _stack(planes, ""), _stack(planes, " VARIANCE"),
         None if mask is None else mask != 0, psf, facts,
     )  # fmt: skip
+
+
+def _stack(planes: dict[str, dict[str, np.ndarray | None]], kind: str) -> np.ndarray | None:
+    """[band, y, x], or None where a band lacks it."""
+    parts = [planes[band][kind] for band in planes]
+    return None if any(part is None for part in parts) else np.stack(parts)
 
 
 def _plane(there: dict, name: str, path: Path) -> np.ndarray | None:
@@ -184,12 +186,3 @@ def find_hsc(folder: str | Path, view: int | None = None) -> tuple[dict[str, lis
         if view is None or direction == view:
             found.setdefault(f"{snapshot}-{subhalo}", []).append(path)
     return found, skipped
-
-
-def without_mock(snapshots: Iterable[int]) -> dict[int, int]:
-    """How many objects lie in snapshots for which no HSC mock exists, by snapshot: such objects can have no image."""
-    counts: dict[int, int] = {}
-    for snapshot in snapshots:
-        if int(snapshot) not in HSC_SNAPSHOTS:
-            counts[int(snapshot)] = counts.get(int(snapshot), 0) + 1
-    return dict(sorted(counts.items()))

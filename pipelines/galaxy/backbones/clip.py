@@ -152,18 +152,24 @@ class ZeroShotClip(nn.Module):
         from safetensors.torch import load_file
 
         if not file.is_file():
-            raise DataError(f"{file.parent} has no {file.name}", hint="files that need pickle (.bin, .pt) are never read")
+            raise DataError(
+                f"{file.parent} has no {file.name}", hint="files that need pickle (.bin, .pt) are never read"
+            )
         try:
             renamed = {new: value for name, value in load_file(file).items() if (new := _renamed(name)) is not None}
         except (SafetensorError, OSError) as error:
             raise DataError(f"{file}: not a whole safetensors file ({error})") from None
         own = {name for name, _ in self.named_parameters()}
         if own != renamed.keys():
-            raise DataError(f"{file} is no CLIP model of its config.json; first difference: {sorted(own ^ renamed.keys())[0]}")
+            raise DataError(
+                f"{file} is no CLIP model of its config.json; first difference: {sorted(own ^ renamed.keys())[0]}"
+            )
         try:
             self.load_state_dict(renamed, strict=False)
         except RuntimeError as error:
-            raise DataError(f"{file} is no CLIP model of its config.json: {str(error).splitlines()[-1].strip()}") from None
+            raise DataError(
+                f"{file} is no CLIP model of its config.json: {str(error).splitlines()[-1].strip()}"
+            ) from None
 
     @torch.no_grad()
     def encode_image(self, image: Tensor) -> Tensor:
@@ -180,10 +186,14 @@ class ZeroShotClip(nn.Module):
         return F.normalize(self.text(numbers, self.tokens.vocabulary[END]), dim=-1)
 
     @torch.no_grad()
-    def classify(self, image: Tensor, prompts: Mapping[str, Sequence[str]] | None = None) -> Tensor:
+    def classify(self, image: Tensor, prompts: Mapping[str, str | Sequence[str]] | None = None) -> Tensor:
         """Probabilities [b, class] for the classes of `prompts` in their order; MERGER_PROMPTS where it is None."""
         prompts = MERGER_PROMPTS if prompts is None else prompts
-        classes = torch.stack([F.normalize(self.encode_text(list(texts)).mean(0), dim=-1) for texts in prompts.values()])
+        if len(prompts) < 2 or not all(prompts.values()):
+            raise SettingsError(f"zero-shot classification needs 2 classes with a sentence each, got {dict(prompts)}")
+        # one sentence is a list of one, not of its letters
+        lists = [[texts] if isinstance(texts, str) else list(texts) for texts in prompts.values()]
+        classes = torch.stack([F.normalize(self.encode_text(texts).mean(0), dim=-1) for texts in lists])
         return (self.log_scale.exp() * self.encode_image(image) @ classes.T).softmax(-1)
 
 
@@ -236,7 +246,10 @@ def _renamed(name: str) -> str | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise DataError(f"{path} does not exist", hint="zero-shot CLIP is read from a folder: hf download openai/clip-vit-base-patch32 --local-dir DIR")
+        raise DataError(
+            f"{path} does not exist",
+            hint="zero-shot CLIP is read from a folder: hf download openai/clip-vit-base-patch32 --local-dir DIR",
+        )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

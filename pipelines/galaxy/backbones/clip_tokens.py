@@ -63,7 +63,9 @@ class ClipTokens:
                 return cls(model["vocab"], pairs, length)
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"the tokenizer in {folder} cannot be read: {error!r}") from None
-        raise DataError(f"{folder} has no vocab.json and merges.txt", hint="zero-shot CLIP needs its tokenizer beside the weights")
+        raise DataError(
+            f"{folder} has no vocab.json and merges.txt", hint="zero-shot CLIP needs its tokenizer beside the weights"
+        )
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         end = self.vocabulary[END]
@@ -86,7 +88,9 @@ class ClipTokens:
 
     def _merged(self, pieces: list[str]) -> list[str]:
         while len(pieces) > 1:
-            best = min(zip(pieces[:-1], pieces[1:], strict=True), key=lambda pair: self._rank.get(pair, len(self._rank)))
+            best = min(
+                zip(pieces[:-1], pieces[1:], strict=True), key=lambda pair: self._rank.get(pair, len(self._rank))
+            )
             if best not in self._rank:
                 break
             joined, place = [], 0

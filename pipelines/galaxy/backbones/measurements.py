@@ -28,6 +28,7 @@ _PLAIN = (
 )
 _LENGTHS = ("rpetro_ellip", "rmax_ellip", "r20", "r80")
 COLUMNS = _PLAIN + tuple(f"{name}_over_rhalf" for name in _LENGTHS)
+_SERSIC = ("sersic_n", "sersic_ellip")
 _WORST_FLAG = 1  # 2 and above: the measurement failed, though it has a value
 
 
@@ -42,5 +43,7 @@ def measure_band(images: np.ndarray) -> np.ndarray:
         values += [table[name].to_numpy(np.float64) / half for name in _LENGTHS]
     stacked = np.stack(values, axis=1)
     stacked[table["flag"].to_numpy() > _WORST_FLAG] = np.nan
+    failed = table["flag_sersic"].to_numpy() > _WORST_FLAG
+    stacked[np.ix_(failed, [COLUMNS.index(name) for name in _SERSIC])] = np.nan
     stacked[~np.isfinite(stacked)] = np.nan
     return stacked

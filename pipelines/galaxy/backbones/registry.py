@@ -1,4 +1,4 @@
-"""Image encoders by name: `cnn`, `statmorph`, families (`resnet`, `vit`, ...), every timm name, `zoobot:`, `local-dir:`.
+"""Image encoders by name: `cnn`, `statmorph`, families (`resnet`, `vit`, ...), timm names, `zoobot:`, `hf-hub:`, `local-dir:`.
 
 A backbone is a module image [b, band, y, x] -> ImageFeatures with d_image, the width of tokens and pooled vector, and
 depth_of(name), the layer of a parameter.
@@ -17,7 +17,7 @@ from torch import nn
 from sciml.pipelines.errors import SettingsError, nearest, suggest
 from sciml.pipelines.timm_import import import_timm
 
-from .weights import ZOOBOT, read_folder, zoobot_folder
+from .weights import ZOOBOT, hub_folder, read_folder, zoobot_folder
 
 # A family name stands for its member that trains on a CPU.
 FAMILIES = {
@@ -34,6 +34,7 @@ OWN = {
 }
 _PREFIXES = {
     "zoobot:": "galaxy encoders of Zoobot on Hugging Face, or a folder of one: zoobot:convnext_nano, zoobot:DIR",
+    "hf-hub:": "an encoder in the layout of timm on Hugging Face: hf-hub:OWNER/NAME",
     "local-dir:": "a folder with config.json and model.safetensors: local-dir:DIR",
 }
 
@@ -61,7 +62,7 @@ def build_backbone(
 
     Args:
         n_bands, image_size: of the cutouts [px].
-        pretrained: load the weights of a timm name; zoobot: and local-dir: always do.
+        pretrained: load the weights of a timm name; zoobot:, hf-hub: and local-dir: always do.
         mean, std: band statistics of the training split. Default: those the weights were made with, else 0 and 1.
         arguments: further arguments of the model.
 
@@ -81,6 +82,8 @@ def build_backbone(
         weights = read_folder(zoobot_folder(name.removeprefix("zoobot:")))
         # Zoobot was trained on images between 0 and 1, without normalization
         mean, std = mean or (0.0,), std or (1.0,)
+    elif name.startswith("hf-hub:"):
+        weights = read_folder(hub_folder(name.removeprefix("hf-hub:"), name))
     elif name.startswith("local-dir:"):
         weights = read_folder(name.removeprefix("local-dir:"))
     return build_timm(
@@ -122,7 +125,7 @@ def check_name(name: str) -> str:
     if ":" in name or "/" in name:
         raise SettingsError(f'unknown backbone "{name}"; accepted with a colon: {", ".join(_PREFIXES)}')
     timm = import_timm()
-    if timm.is_model(name):
+    if "." not in name and timm.is_model(name):
         return name
     known = [*OWN, *FAMILIES, *timm.list_models()]
     architecture, _, tag = name.partition(".")
@@ -143,7 +146,7 @@ def list_models(pattern: str = "", pretrained: bool = False) -> list[ModelEntry]
     entries = [ModelEntry(name, "own", text) for name, text in OWN.items()]
     entries += [ModelEntry(name, "family", model) for name, model in FAMILIES.items()]
     entries += [ModelEntry(f"zoobot:{name}", "zoobot", "pretrained on Galaxy Zoo") for name in ZOOBOT]
-    entries += [ModelEntry(prefix + "DIR", "folder", text) for prefix, text in _PREFIXES.items()]
+    entries += [ModelEntry(text.rpartition(" ")[2], "prefix", text) for text in _PREFIXES.values()]
     names = timm.list_pretrained() if pretrained else timm.list_models()
     entries += [ModelEntry(name, "timm", "") for name in names]
     if not pattern:

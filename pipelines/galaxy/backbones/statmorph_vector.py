@@ -29,6 +29,13 @@ _REMEMBERED = 200_000  # cutouts; about 150 bytes each
 _FAR = 8.0  # standard deviations: a measurement further out is a failure that was not flagged
 
 
+class Memory(OrderedDict):
+    """Measurements by the hash of a cutout; a copy of the module (an average of its weights) shares them."""
+
+    def __deepcopy__(self, memo: dict) -> Memory:
+        return self
+
+
 class StatmorphVector(nn.Module):
     """image [b, band, y, x] -> ImageFeatures with one token per measurement and band.
 
@@ -57,7 +64,7 @@ class StatmorphVector(nn.Module):
         self.register_buffer("spread", torch.ones(size) if spread is None else torch.tensor(spread).float())
         self.tokenizer = ColumnTokenizer(size, (), d_image)
         self.pool = nn.Sequential(nn.Linear(2 * size, 2 * d_image), nn.ReLU(), nn.Linear(2 * d_image, d_image))
-        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._known = Memory()
 
     def forward(self, image: Tensor) -> ImageFeatures:
         return self.encode(self.measured(image).to(image.device))
@@ -74,7 +81,9 @@ class StatmorphVector(nn.Module):
     def measured(self, image: Tensor) -> Tensor:
         """Measurements [b, n_bands * columns] float32 of the cutouts, on the CPU."""
         if image.ndim != 4 or image.shape[1] != self.n_bands:
-            raise SettingsError(f"the encoder was built for images [b, {self.n_bands} bands, y, x], got {list(image.shape)}")
+            raise SettingsError(
+                f"the encoder was built for images [b, {self.n_bands} bands, y, x], got {list(image.shape)}"
+            )
         pixels = image.detach().float().cpu().numpy()
         keys = [hashlib.blake2b(np.ascontiguousarray(one), digest_size=16).digest() for one in pixels]
         new = {key: index for index, key in enumerate(keys) if key not in self._known}
@@ -92,10 +101,12 @@ class StatmorphVector(nn.Module):
     def fit(self, image: Tensor) -> StatmorphVector:
         """Set center and spread from the cutouts of the training split [n, band, y, x]; returns itself."""
         values = self.measured(image).double().numpy()
-        low, center, high = np.nanquantile(np.where(np.isfinite(values), values, np.nan), (0.16, 0.5, 0.84), axis=0)
-        spread = (high - low) / 2.0
-        self.center.copy_(torch.from_numpy(np.nan_to_num(center)))
-        self.spread.copy_(torch.from_numpy(np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)))
+        for place, column in enumerate(values.T):
+            known = column[np.isfinite(column)]
+            if len(known):
+                low, center, high = np.quantile(known, (0.16, 0.5, 0.84))
+                self.center[place] = center
+                self.spread[place] = (high - low) / 2.0 if high > low else 1.0
         return self
 
     def token_grid(self, image_size: int) -> None:

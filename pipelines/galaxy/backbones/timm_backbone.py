@@ -18,7 +18,7 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.timm_import import import_timm
 
 from .layout import BandNorm, ImageFeatures, band_statistics, resized, unify
-from .weights import Weights, hub_folder, reachable, read_folder
+from .weights import Weights, hub_folder, offline_wanted, reachable, read_folder
 
 _MULTIPLE = 32  # the stride of most hierarchical models
 # What a model says in its constructor or first pass about a size it cannot work with.
@@ -30,6 +30,7 @@ class TimmBackbone(nn.Module):
 
     size: (height, width) the network itself sees.
     d_image: width of tokens and of the pooled vector.
+    memory_format: of the image the network sees; torch.channels_last is often faster on a GPU.
     description: {"architecture", "arguments"}, plain values from which `build_timm` makes the same network.
     """
 
@@ -41,6 +42,8 @@ class TimmBackbone(nn.Module):
         layout = getattr(network, "output_fmt", None)
         self.layout = str(getattr(layout, "value", layout)).upper() if layout else None
         self.n_prefix = int(getattr(network, "num_prefix_tokens", 0) or 0)
+        self.memory_format = torch.contiguous_format
+        self._depths = _depths(network)
         self.own_pooling = True
         features, pooled = self._probe()
         # some heads widen the vector before the classifier; tokens and vector share one width here
@@ -56,7 +59,8 @@ class TimmBackbone(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """The last feature map in the model's own layout."""
-        return self.network.forward_features(resized(self.norm(image), self.size))
+        x = resized(self.norm(image), self.size)
+        return self.network.forward_features(x.contiguous(memory_format=self.memory_format))
 
     def read(self, features: Tensor) -> ImageFeatures:
         """Features of a feature map."""
@@ -75,8 +79,7 @@ class TimmBackbone(nn.Module):
 
     def depth_of(self, name: str) -> tuple[int, int]:
         """(layer of the parameter `name`, number of layers), the stem being layer 0: for layer-wise rates."""
-        depths = _depths(self.network)
-        return depths.get(name.removeprefix("network."), 0), 1 + max(depths.values(), default=0)
+        return self._depths.get(name.removeprefix("network."), 0), 1 + max(self._depths.values(), default=0)
 
     def token_grid(self, image_size: int) -> tuple[int, int] | None:
         """Grid of the image tokens; the network resamples every cutout to its own size."""
@@ -130,6 +133,8 @@ def build_timm(
         weights = _cached_weights(name)
     if weights is not None:
         name, arguments = weights.architecture, weights.arguments | arguments
+        if not import_timm().is_model(name.partition(".")[0]):
+            raise DataError(f'{weights.file.parent}: timm has no architecture "{name}"', hint="install a newer timm")
         for fixed in ("in_chans", "num_classes", "img_size"):
             arguments.pop(fixed, None)
     network, size, accepted = _fitted(name, n_bands, image_size, arguments)
@@ -191,8 +196,8 @@ def _cached_weights(name: str) -> Weights | None:
     cfg = timm.models.get_pretrained_cfg(name)
     if cfg is None or not (cfg.hf_hub_id or cfg.url):
         raise SettingsError(f'timm has no pretrained weights for "{name}"', hint="train it from scratch")
-    if not cfg.hf_hub_id or cfg.custom_load:
-        if not reachable():
+    if not cfg.hf_hub_id:
+        if offline_wanted() or not reachable():
             raise DataError(f'the weights of "{name}" cannot be downloaded: no network', hint="train it from scratch")
         return None
     folder = hub_folder(cfg.hf_hub_id, name)
@@ -201,13 +206,17 @@ def _cached_weights(name: str) -> Weights | None:
 
 
 def _with_weights(name: str, n_bands: int, options: dict[str, Any], weights: Weights | None) -> nn.Module:
+    from safetensors import SafetensorError
+
     timm = import_timm()
     cfg = None
     if weights is not None:
         cfg = weights.pretrained_cfg | {"file": str(weights.file), "hf_hub_id": None, "url": "", "source": None}
+        # the loader for the files of the first authors; the hub has all weights as safetensors
+        cfg["custom_load"] = False
     try:
         return timm.create_model(name, pretrained=True, pretrained_cfg=cfg, in_chans=n_bands, num_classes=0, **options)
-    except (RuntimeError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, *_REFUSALS, OSError, KeyError) as error:
         where = weights.file if weights is not None else "the download"
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise DataError(f'the weights in {where} do not load into "{name}": {reason}') from None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import ssl
 import threading
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sciml.pipelines.errors import DataError, SettingsError
 
@@ -34,7 +36,7 @@ ZOOBOT = (
     "greyscale-convnext_nano",
 )
 _ZOOBOT_REPOSITORY = "mwalmsley/zoobot-encoder-{}"
-_PATIENCE = 0.7  # seconds for the network to show a sign of life
+_PATIENCE = 3.0  # seconds for the hub to answer
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,18 @@ def hub_folder(repository: str, typed: str) -> Path:
         DataError: not in the cache, and the network is off or not there; the hint is the recipe with a folder.
         SettingsError: the repository does not exist.
     """
-    cached = cached_folder(repository)
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = cached_folder(repository)
+    except HFValidationError:
+        raise SettingsError(f'{typed}: "{repository}" is no name of a repository, which is OWNER/NAME') from None
     if cached is not None:
         return cached
     if offline_wanted():
         raise DataError(f"{typed}: not in the cache, and HF_HUB_OFFLINE is set", hint=_recipe(repository))
     if not reachable():
-        raise DataError(f"{typed}: not in the cache, and {_host()[0]} does not answer", hint=_recipe(repository))
+        raise DataError(f"{typed}: not in the cache, and {_endpoint()} does not answer", hint=_recipe(repository))
     return _download(repository, typed)
 
 
@@ -113,19 +120,25 @@ def offline_wanted() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def reachable(patience: float = _PATIENCE) -> bool:
-    """Whether the hub (or the proxy to it) takes a connection within `patience` seconds.
+def reachable(patience: float | None = None) -> bool:
+    """Whether the hub answers a request, with whatever status, within `patience` seconds (default: 3).
 
-    The hub's own client tries five times for about 25 s before it gives up.
+    The hub's own client tries five times for about 25 s before it gives up, and waits for minutes where a proxy takes
+    the connection and then is silent.
     """
     answered = []
+    patience = _PATIENCE if patience is None else patience
 
     def knock() -> None:
         try:
-            socket.create_connection(_host(), timeout=patience).close()
-            answered.append(True)
-        except OSError:
+            urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=patience).close()
+        except urllib.error.HTTPError:
             pass
+        except (OSError, HTTPException, ValueError) as error:
+            # certificates are the client's business; somebody did answer
+            if not isinstance(getattr(error, "reason", error), ssl.SSLError):
+                return
+        answered.append(True)
 
     # name resolution has no timeout of its own, so the thread may stay behind
     thread = threading.Thread(target=knock, daemon=True)
@@ -134,26 +147,25 @@ def reachable(patience: float = _PATIENCE) -> bool:
     return bool(answered)
 
 
-def _host() -> tuple[str, int]:
-    address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    parts = urlsplit(proxy or address)
-    return parts.hostname or "huggingface.co", parts.port or (80 if parts.scheme == "http" else 443)
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
 def _download(repository: str, typed: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
-    except (RepositoryNotFoundError, HFValidationError):
+        wanted = ["config.json", "model.safetensors"]
+        return Path(snapshot_download(repository, allow_patterns=wanted, endpoint=_endpoint()))
+    except RepositoryNotFoundError:
         raise SettingsError(
             f"{typed}: huggingface.co has no repository {repository}",
             hint=f"known Zoobot encoders: {', '.join(ZOOBOT)}" if typed.startswith("zoobot:") else "",
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise DataError(f"{typed}: the download failed: {error}", hint=_recipe(repository)) from None
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise DataError(f"{typed}: the download failed: {reason}", hint=_recipe(repository)) from None
 
 
 def _recipe(repository: str) -> str:

@@ -44,7 +44,7 @@ class EarlyFusion(Fusion):
         self.norm = nn.LayerNorm(d_fusion)
 
     def joined(self, image: Sequence, table: Sequence) -> Tensor:
-        size = len(image.tokens)
+        size = image.tokens.shape[0]
         parts = (self.cls.expand(size, 1, -1), image.tokens + self.types[0], table.tokens + self.types[1])
         x, mask = torch.cat(parts, dim=1), None
         if image.mask is not None or table.mask is not None:

@@ -26,6 +26,8 @@ class FilmFusion(Fusion):
         positions: tuple[int, int] | None = None,
     ):  # fmt: skip
         super().__init__(d_image, d_table, d_fusion, positions)
+        # an absent table modulates nothing: nothing would ever train its token
+        self.table.missing.requires_grad_(False)
         self.norms = nn.ModuleList([nn.LayerNorm(d_fusion) for _ in range(n_blocks)])
         self.modulate = nn.ModuleList([_zeroed(nn.Linear(d_fusion, 2 * d_fusion)) for _ in range(n_blocks)])
         self.mix = nn.ModuleList([nn.Linear(d_fusion, d_fusion) for _ in range(n_blocks)])

@@ -31,6 +31,10 @@ class LateFusion(Fusion):
         if mode not in MODES:
             raise SettingsError(f'unknown late fusion "{mode}"; accepted: {", ".join(MODES)}')
         self.join = nn.Linear(2 * d_fusion, d_fusion) if mode == "concatenate" else None
+        if self.join is None:
+            # who has no vote needs no token, and nothing would ever train it
+            self.image.missing.requires_grad_(False)
+            self.table.missing.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
 
     def joined(self, image: Sequence, table: Sequence) -> Tensor:
@@ -43,5 +47,5 @@ class LateFusion(Fusion):
 
 
 def _votes(part: Sequence) -> Tensor:
-    one = part.tokens.new_ones(len(part.tokens))
+    one = part.tokens.new_ones(part.tokens.shape[0])
     return one if part.present is None else part.present.to(one.dtype)

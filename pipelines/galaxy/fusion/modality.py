@@ -116,7 +116,7 @@ class Fusion(nn.Module):
     ) -> Tensor:
         if image is None and table is None:
             raise SettingsError("a fusion needs an image or a table, and both are absent")
-        size = len(table) if image is None else len(image.pooled)
+        size = table.shape[0] if image is None else image.pooled.shape[0]
         tokens, grid = None, None
         if image is not None:
             tokens, grid = image.pooled[:, None], image.grid
@@ -138,7 +138,7 @@ def modality_dropout(
 
     Rates are probabilities of hiding a modality of an object that has both; never are both hidden.
     """
-    if not (0.0 <= image_rate and 0.0 <= table_rate and image_rate + table_rate <= 1.0):
+    if min(image_rate, table_rate) < 0.0 or not image_rate + table_rate <= 1.0:
         raise SettingsError(
             f"modality dropout rates must be non-negative and add up to at most 1, got {image_rate} and {table_rate}"
         )

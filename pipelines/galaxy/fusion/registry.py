@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from sciml.pipelines.errors import SettingsError, suggest
 
 from .cross_attention import CrossAttentionFusion

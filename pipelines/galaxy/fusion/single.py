@@ -40,6 +40,6 @@ class SingleModality(nn.Module):
             own, present = None if table is None else table[:, 0], table_present
         if own is None:
             other = table if self.modality == "image" else None if image is None else image.pooled
-            size = 1 if other is None else len(other)
+            size = 1 if other is None else other.shape[0]
             return self.missing.expand(size, -1)
         return own if present is None else torch.where(present[:, None], own, self.missing)

@@ -38,6 +38,7 @@ class Coordinates(NamedTuple):
 
 def coordinates(shape: Ellipses, x: Tensor, y: Tensor, pixel: float = 1.0) -> Coordinates:
     """At x [b, 1, x] and y [b, y, 1] (or any shapes that broadcast with [b, 1, 1]); `pixel` is the side of the cells."""
+    shape = Ellipses(*(entry.to(x.dtype) for entry in shape))
     x = x - shape.centre[:, 0, None, None]
     y = y - shape.centre[:, 1, None, None]
     if bool((shape.elongation == 1).all()):
@@ -66,7 +67,7 @@ def pixel_lines(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def part_inside(where: Coordinates, radius: Tensor) -> Tensor:
     """Part of each pixel inside the ellipse of semi-major axis `radius` [b]: float [b, y, x] in 0..1."""
-    return ((radius[:, None, None] - where.axis) / where.gradient + 0.5).clamp_(0.0, 1.0)
+    return ((radius.to(where.axis.dtype)[:, None, None] - where.axis) / where.gradient + 0.5).clamp_(0.0, 1.0)
 
 
 class Growth(NamedTuple):
@@ -100,7 +101,11 @@ def _core(image: Tensor, valid: Tensor, centre: Tensor) -> tuple[Tensor, Tensor,
 
 
 def _deposit(curves: Tensor, where: Coordinates, values: Tensor, valid: Tensor, step: Tensor, pixel: float) -> None:
-    """Add both edges of every pixel's ramp to curves [4, b, bins]: slope and slope * edge, for flux and area."""
+    """Add both edges of every pixel's ramp to curves [4, b, bins]: slope and slope * edge, for flux and area.
+
+    The curves are in double precision whatever the pixels are: `growth` takes differences of their sums.
+    """
+    step = step.to(values.dtype)
     slope = pixel / where.gradient
     half = (0.5 * pixel) * where.gradient
     flux, area = (values * slope).flatten(1), (valid * slope).flatten(1)
@@ -109,8 +114,8 @@ def _deposit(curves: Tensor, where: Coordinates, values: Tensor, valid: Tensor, 
         bin_ = (edge / step[:, None]).clamp_(0, BINS - 1).long()
         for row, weight in ((0, flux), (2, area)):
             weight = weight if sign > 0 else -weight
-            curves[row].scatter_add_(1, bin_, weight)
-            curves[row + 1].scatter_add_(1, bin_, weight * edge)
+            curves[row].scatter_add_(1, bin_, weight.double())
+            curves[row + 1].scatter_add_(1, bin_, (weight * edge).double())
 
 
 def growth(image: Tensor, valid: Tensor, shape: Ellipses, size: Tensor) -> Growth:
@@ -120,8 +125,8 @@ def growth(image: Tensor, valid: Tensor, shape: Ellipses, size: Tensor) -> Growt
     """
     count, height, width = image.shape
     far = torch.maximum(shape.centre, size.flip(1) - 1 - shape.centre).square().sum(1).sqrt()
-    step = (far * shape.elongation + shape.elongation + 2.0) / BINS
-    curves = image.new_zeros(4, count, BINS)
+    step = (far * shape.elongation + shape.elongation + 2.0).double() / BINS
+    curves = image.new_zeros(4, count, BINS, dtype=torch.float64)
     x, y = pixel_lines(height, width, image)
     core = (x - (shape.centre[:, 0] + 0.5).floor()[:, None, None]).abs() <= CORE
     outer = ~(core & ((y - (shape.centre[:, 1] + 0.5).floor()[:, None, None]).abs() <= CORE))
@@ -133,5 +138,5 @@ def growth(image: Tensor, valid: Tensor, shape: Ellipses, size: Tensor) -> Growt
 
     # the sum of ramps that started before a node: node * (sum of slopes) - (sum of slope * edge)
     curves = torch.nn.functional.pad(curves.cumsum_(2), (1, 0))
-    node = torch.arange(BINS + 1, device=image.device, dtype=image.dtype) * step[:, None]
+    node = torch.arange(BINS + 1, device=image.device) * step[:, None]
     return Growth(step, node * curves[0] - curves[1], node * curves[2] - curves[3])

@@ -9,6 +9,7 @@ asymmetry Pawlik et al. (2016).  Axes [b, y, x]; centres are (x, y).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,10 +21,15 @@ from .apertures import pixel_lines
 from .simplex import minimize
 from .stamps import Stamps, merge
 
+try:
+    from . import _half_turn
+except ImportError:  # not built: no compiler where the package was installed
+    _half_turn = None
+
 REFUSED = 100.0  # value that turns the minimiser back
 GROUP_RATIO = 1.3  # of the largest to the smallest window of a group
 SMALL_GROUP = 8  # below this the calls cost more than the pixels
-X_TOLERANCE = 1e-3  # [px] spans of the last simplex: A changes by less than 1e-4
+X_TOLERANCE = 4e-3  # [px] spans of the last simplex: A changes by some 1e-4
 
 
 class _Plane(NamedTuple):
@@ -64,11 +70,11 @@ class Pair(NamedTuple):
 class HalfTurn:
     """Evaluates I and I_180 in square windows around any centre of any stamp of the batch."""
 
-    def __init__(self, stamps: Stamps, half: int, dtype: torch.dtype = torch.float64):
+    def __init__(self, stamps: Stamps, half: int):
         """half: half side of the windows [px]; the batch's largest stamp side is always enough."""
         self.half = half
         self.size = stamps.size.cpu().numpy()
-        self.plane = _plane(stamps.image.to(dtype), half + 4)
+        self.plane = _plane(stamps.image, half + 4)
         masked = stamps.inside & ~stamps.valid
         self.mask = _plane(masked.to(torch.uint8), half + 4) if bool(masked.any()) else None
 
@@ -107,6 +113,28 @@ class HalfTurn:
 
     def _send(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.plane.image)
+
+
+class CompiledHalfTurn:
+    """The three sums of `HalfTurn` by the compiled `_half_turn`, for images on a CPU."""
+
+    def __init__(self, stamps: Stamps, radius: np.ndarray):
+        self.image = stamps.image.contiguous()
+        masked = stamps.inside & ~stamps.valid
+        self.mask = masked.to(torch.uint8).contiguous() if bool(masked.any()) else None
+        self.size = np.ascontiguousarray(stamps.size.numpy())
+        self.radius = np.ascontiguousarray(radius, dtype=np.float64)
+
+    def sums(self, which: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Weighted area, sum |I| and sum |I_180 - I| [3, m] in the circles of stamps which [m] about centre [m, 2]."""
+        out = np.empty((len(which), 3))
+        which, centre = which.astype(np.int64), np.ascontiguousarray(centre)
+        arrays = (self.size, which, centre, self.radius, out)
+        mask = 0 if self.mask is None else self.mask.data_ptr()
+        _half_turn.sums(
+            self.image.data_ptr(), mask, *(entry.ctypes.data for entry in arrays), *self.image.shape[1:], len(which)
+        )
+        return out.T
 
 
 def _sums(weight: Tensor, pair: Pair) -> Tensor:
@@ -148,11 +176,15 @@ class Search(NamedTuple):
 def find_centres(parts: list[Stamps], searches: list[Search]) -> list[Centre]:
     """Centres of least asymmetry of several parts of a batch.
 
-    Stamps are searched in groups of similar circles: the largest circle sets the windows of its group.
+    Without the compiled sums, stamps are searched in groups of similar circles: the largest sets the windows of its group.
     """
     stamps, search = merge(parts), Search(*(torch.cat(entries) for entries in zip(*searches, strict=True)))
-    half = torch.minimum(search.radius.ceil() + 1, search.radius.new_full((), max(stamps.image.shape[1:])))
-    groups = _similar(half, _masked_near(stamps, search))
+    masked = _masked_near(stamps, search)
+    if _compiled(stamps):
+        groups = [which for which in (masked.nonzero()[:, 0], (~masked).nonzero()[:, 0]) if len(which)]
+    else:
+        half = torch.minimum(search.radius.ceil() + 1, search.radius.new_full((), max(stamps.image.shape[1:])))
+        groups = _similar(half, masked)
     found = [_search(stamps.take(which), search.take(which)) for which in groups]
     order = torch.argsort(torch.cat(groups))
     whole = Centre(*(torch.cat(entries)[order] for entries in zip(*found, strict=True)))
@@ -164,7 +196,8 @@ def _masked_near(stamps: Stamps, search: Search) -> Tensor:
     """Whether a masked pixel lies where the circle may come, bool [b]."""
     reach = search.radius + search.reach + 0.05 * stamps.diagonal + 2
     x, y = pixel_lines(*stamps.image.shape[1:], stamps.image)
-    square = (x - search.centroid[:, 0, None, None]).square() + (y - search.centroid[:, 1, None, None]).square()
+    centre, reach = search.centroid.to(x.dtype), reach.to(x.dtype)
+    square = (x - centre[:, 0, None, None]).square() + (y - centre[:, 1, None, None]).square()
     return (stamps.inside & ~stamps.valid & (square < reach.square()[:, None, None])).flatten(1).any(1)
 
 
@@ -182,20 +215,36 @@ def _similar(half: Tensor, masked: Tensor) -> list[Tensor]:
     return groups
 
 
+def _compiled(stamps: Stamps) -> bool:
+    return _half_turn is not None and stamps.image.device.type == "cpu"
+
+
+def _circle_sums(stamps: Stamps, radius: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Function of stamps which [m] and centres [m, 2]: area, sum |I| and sum |I_180 - I| [3, m] in circles of `radius` [b]."""
+    if _compiled(stamps):
+        return CompiledHalfTurn(stamps, radius).sums
+    pairs = HalfTurn(stamps, half_window(torch.from_numpy(radius), stamps.image.shape))
+
+    def sums(which: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        pair = pairs.at(which, centre)
+        return _sums(pairs.circle(which, pair, centre, radius[which]), pair).cpu().numpy()
+
+    return sums
+
+
 def _search(stamps: Stamps, search: Search) -> Centre:
-    """The search itself; images in single precision, the fourth digit of A decides no step that matters."""
+    """The search itself."""
     if not bool(_masked_near(stamps, search).any()):
         stamps = replace(stamps, valid=stamps.inside)  # no mask to carry along
-    pairs = HalfTurn(stamps, half_window(search.radius, stamps.image.shape), torch.float32)
     sky, radius, centroid, brightest, reach = (entry.cpu().numpy() for entry in search)
-    sky, limit = np.nan_to_num(sky), pairs.size[:, ::-1]
+    sums = _circle_sums(stamps, radius)
+    sky, limit = np.nan_to_num(sky), stamps.size.cpu().numpy()[:, ::-1]
     left, dark = np.zeros(len(stamps), dtype=bool), np.zeros(len(stamps), dtype=bool)
 
     def asymmetry(which: np.ndarray, point: np.ndarray) -> np.ndarray:
         out = ((point < 0) | (point >= limit[which])).any(1)
         safe = np.clip(point, 0, limit[which] - 1)
-        pair = pairs.at(which, safe)
-        area, light, change = _sums(pairs.circle(which, pair, safe, radius[which]), pair).cpu().numpy()
+        area, light, change = sums(which, safe)
         empty = (light == 0) & ~out
         left[which] |= out
         dark[which] |= empty
@@ -229,8 +278,8 @@ def circular_asymmetry(stamps: Stamps, sky: Tensor, sky_sigma: Tensor, radius: T
     weight = pairs.circle(which, pair, point, radius.cpu().numpy())
     area, light, change = _sums(weight, pair)
     noise = area * torch.nan_to_num(sky_sigma).square()
-    square = (weight * pair.image.square()).sum((1, 2))
-    change_square = (weight * (pair.half_turn - pair.image).square()).sum((1, 2))
+    square = (weight * pair.image.square()).sum((1, 2)).double()
+    change_square = (weight * (pair.half_turn - pair.image).square()).sum((1, 2)).double()
     value = torch.where(light == 0, torch.nan, (change - area * torch.nan_to_num(sky)) / light)
     return Asymmetries(value, (change_square - 2.0 * noise) / (square - noise))
 
@@ -239,9 +288,9 @@ def weighted_asymmetry(stamps: Stamps, image: Tensor, weight: Tensor, sky: Tenso
     """A of any image [b, y, x] under any aperture weights [b, y, x]; NaN where the aperture holds no light."""
     half_turn, allowed = turned(stamps, image, centre)
     weight = weight * allowed
-    light = (weight * image.abs()).sum((1, 2))
-    change = (weight * (half_turn - image).abs()).sum((1, 2))
-    return torch.where(light == 0, torch.nan, (change - weight.sum((1, 2)) * torch.nan_to_num(sky)) / light)
+    light = (weight * image.abs()).sum((1, 2)).double()
+    change = (weight * (half_turn - image).abs()).sum((1, 2)).double()
+    return torch.where(light == 0, torch.nan, (change - weight.sum((1, 2)).double() * torch.nan_to_num(sky)) / light)
 
 
 def turned(stamps: Stamps, image: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
@@ -251,7 +300,7 @@ def turned(stamps: Stamps, image: Tensor, centre: Tensor) -> tuple[Tensor, Tenso
     for axis, coordinate in ((1, centre[:, 1]), (2, centre[:, 0])):
         source = 2.0 * coordinate[:, None] - torch.arange(image.shape[axis], device=image.device)
         low = source.floor().long()
-        part = (source - low).unsqueeze(3 - axis)
+        part = (source - low).to(image.dtype).unsqueeze(3 - axis)
         half_turn = torch.lerp(_lines(half_turn, low, axis), _lines(half_turn, low + 1, axis), part)
         if partners:
             masked = _lines(masked, (source + 0.5).floor().long(), axis)

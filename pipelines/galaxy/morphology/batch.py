@@ -250,9 +250,9 @@ def _errors(stamps: Stamps, sky: Skybox, gain: Tensor | None) -> Tensor:
     """
     if stamps.weightmap is not None:
         return stamps.weightmap.abs()
-    variance = torch.nan_to_num(sky.sigma).square()[:, None, None].expand_as(stamps.image)
+    variance = torch.nan_to_num(sky.sigma).square().float()[:, None, None].expand_as(stamps.image)
     if gain is not None:
-        variance = variance + stamps.image.abs() / gain[:, None, None]
+        variance = variance + stamps.image.abs() / (gain * stamps.unit).float()[:, None, None]
     return torch.where(stamps.valid, variance, 0.0).sqrt()
 
 
@@ -262,10 +262,12 @@ def _guess(stamps: Stamps, columns: dict[str, Tensor]) -> sersic.Guess:
     y = columns["yc_asymmetry"] - stamps.origin[:, 0]
     elongation, theta = columns["elongation_asymmetry"], columns["orientation_asymmetry"]
     r_half = columns["rhalf_ellip"]
-    axis = coordinates(Ellipses(torch.stack([x, y], 1), elongation, theta), *pixel_lines(*stamps.image.shape[1:], x))
+    axis = coordinates(
+        Ellipses(torch.stack([x, y], 1), elongation, theta), *pixel_lines(*stamps.image.shape[1:], stamps.image)
+    )
     inner, outer = r_half - 0.5, r_half + 0.5
     ring = (part_inside(axis, outer) - part_inside(axis, torch.where(inner < 0, r_half, inner))) * stamps.valid
-    brightness = ((ring * stamps.image).sum((1, 2)) / ring.sum((1, 2)).clamp(min=1e-9)).abs()
+    brightness = ((ring * stamps.image).sum((1, 2)) / ring.sum((1, 2)).clamp(min=1e-9)).abs().double()
     n = (10.0**-1.5 * torch.nan_to_num(columns["concentration"], nan=2.8).clamp(min=0) ** 3.5).clamp(1.0, 3.5)
     return sersic.Guess(x, y, r_half, 1 - 1 / elongation, theta, n, brightness.clamp(min=1e-30))
 

@@ -23,7 +23,8 @@ def concentration(r20: Tensor, r80: Tensor) -> Tensor:
 def clumps(image: Tensor, width: Tensor, size: Tensor) -> Tensor:
     """Positive part of the image less its running mean over `width` [b] pixels."""
     height, length = image.shape[1:]
-    mean = apply(box_matrix(width, size[:, 0], height), image, box_matrix(width, size[:, 1], length))
+    rows, columns = (box_matrix(width, size[:, axis], (height, length)[axis], image.dtype) for axis in (0, 1))
+    mean = apply(rows, image, columns)
     return (image - mean).clamp_(min=0.0)
 
 
@@ -33,7 +34,7 @@ def sky_clumps(stamps: Stamps, sky: Skybox, width: Tensor, largest: int) -> Tens
     box = torch.where(inside, box_pixels(stamps, sky.row, sky.column, largest), 0.0)
     side = sky.side.clamp(min=1)
     rough = clumps(box, width, torch.stack([side, side], 1))
-    return torch.where(inside, rough, 0.0).sum((1, 2)) / sky.side.square().to(box.dtype)
+    return torch.where(inside, rough, 0.0).sum((1, 2)).double() / sky.side.square()
 
 
 def smoothness(
@@ -45,7 +46,7 @@ def smoothness(
     where = coordinates(Ellipses.circles(centre), *pixel_lines(*rough.shape[1:], rough))
     inner, outer = smoothing * petrosian, extent * petrosian
     weight = (part_inside(where, outer) - part_inside(where, inner)) * stamps.inside
-    flux, excess = (weight * stamps.image).sum((1, 2)), (weight * rough).sum((1, 2))
+    flux, excess = ((weight * light).sum((1, 2)).double() for light in (stamps.image, rough))
     background = torch.nan_to_num(sky_clumps(stamps, sky, width, largest))
     area = torch.pi * (outer.square() - inner.square())
     return torch.where(flux > 0, (excess - area * background) / flux, torch.nan)

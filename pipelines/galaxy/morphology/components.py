@@ -51,6 +51,8 @@ def region_at(mask: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor
 
 def two_largest(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Areas of the largest and second largest region of each plane, int64 [n] each; 0 where there is none."""
+    if len(mask) == 0:  # nothing to label, and no plane to reshape
+        return mask.new_zeros(0, dtype=torch.int64), mask.new_zeros(0, dtype=torch.int64)
     labels = label_regions(mask).view(len(mask), -1)
     area = torch.bincount(labels.view(-1))
     area[0] = 0

@@ -27,12 +27,11 @@ def gaussian_matrix(sigma: Tensor, length: int) -> Tensor:
     return weight / (1.0 + 2.0 * tail)[:, None, None]
 
 
-def box_matrix(width: Tensor, count: Tensor, length: int) -> Tensor:
+def box_matrix(width: Tensor, count: Tensor, length: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """[b, length, length] rows of a running mean of `width` pixels over the first `count`, mirrored at both ends.
 
     An even window reaches one pixel further to the left.  width, count: int64 [b]; a width below 2 changes nothing.
     """
-    dtype = torch.float64
     width = width.clamp(min=1)
     widest = int(width.max())
     target = torch.arange(length, device=width.device)[None, :, None]

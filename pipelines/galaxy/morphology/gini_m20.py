@@ -32,14 +32,14 @@ class Segment(NamedTuple):
 def petrosian_segment(stamps: Stamps, radius: Tensor, shape: Ellipses, *, smoothing: float, width: float) -> Segment:
     """The region around the brightest pixel of the smoothed image, above its mean in the annulus at `radius` [b]."""
     height, length = stamps.image.shape[1:]
-    sigma = smoothing * radius
+    sigma = (smoothing * radius).to(stamps.image.dtype)
     smooth = apply(gaussian_matrix(sigma, height), stamps.image, gaussian_matrix(sigma, length))
     where = coordinates(shape, *pixel_lines(height, length, smooth))
     inner, outer = radius - 0.5 * width, radius + 0.5 * width
     ring = ((part_inside(where, outer) - part_inside(where, inner)) * stamps.inside * smooth).sum((1, 2))
     area = torch.pi * (outer.square() - inner.square()) / shape.elongation
     smooth = torch.where(stamps.inside, smooth, -torch.inf)
-    above = smooth >= (ring / area)[:, None, None]
+    above = smooth >= (ring / area).to(smooth.dtype)[:, None, None]
     peak = smooth.flatten(1).argmax(1)
     segment, split = region_at(above, peak // length, peak % length)
     empty = ~above.flatten(1).any(1)
@@ -53,8 +53,8 @@ def gini(image: Tensor, segment: Tensor) -> Tensor:
     number = segment.sum((1, 2))[:, None].to(image.dtype)
     rank = torch.arange(1, values.shape[1] + 1, device=image.device, dtype=image.dtype)[None, :]
     values = torch.where(rank <= number, values, 0.0)
-    total = values.sum(1)
-    result = ((2.0 * rank - number - 1.0) * values).sum(1) / ((number[:, 0] - 1.0) * total)
+    total = values.sum(1, dtype=torch.float64)
+    result = ((2.0 * rank - number - 1.0) * values).sum(1, dtype=torch.float64) / ((number[:, 0] - 1.0) * total)
     return torch.where((number[:, 0] > 1) & (total > 0), result, torch.nan)
 
 
@@ -65,7 +65,7 @@ def m20(image: Tensor, segment: Tensor) -> Tensor:
     centre = torch.nan_to_num(centre, posinf=0.0, neginf=0.0)
     x2, _, y2 = second_moments(light, centre)
     ordered = sort_pixels(light.flatten(1))
-    share = ordered.cumsum(1) / total[:, None]
+    share = ordered.cumsum(1, dtype=torch.float64) / total[:, None]
     reached = share >= 0.8
     threshold = ordered.gather(1, reached.to(torch.uint8).argmax(1, keepdim=True))
     bright = torch.where(light >= threshold[:, :, None], light, 0.0)

@@ -27,6 +27,8 @@ ENGINES = ("torch", "statmorph")
 # Pixels of one part (what a cache or a GPU takes at once) and of one batch (whose centres are searched together).
 PART_PIXELS = {"cpu": 2**18, "cuda": 2**24}
 BATCH_PIXELS = {"cpu": 2**23, "cuda": 2**26}
+# What broken pixels could make torch, numpy and scipy raise; anything else is a bug.
+FAILURES = (RuntimeError, ValueError, IndexError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,22 @@ def measure(
 ) -> pd.DataFrame:
     """Table of `table.COLUMNS`, flag, flag_sersic and note, one row per image.
 
-    images: [n, y, x] or n arrays [y, x], the sky subtracted.  segmaps: the same shapes, integers, 0 is sky; None: found by
-    photutils, and then the sky level is subtracted unless `subtract_sky` says otherwise.  labels: the object's number in its
-    segmap (default: the central one).  masks: bool, True is ignored.  weightmaps: standard deviation per pixel.  gain:
-    electrons per unit of the image, one for all or one each, used without weightmaps; without either the sky's scatter is the
-    error.  psf: [y, x] for all, [n, y, x] or n arrays: convolved with the Sersic model.  device: cpu, cuda or cuda:N.
-    workers: processes for the segmentation and for engine "statmorph".  Raises SettingsError, DataError, DeviceError.
+    images: [n, y, x] or n arrays [y, x] of one band, the sky subtracted; any unit, any size, numpy or torch.
+    segmaps: the same shapes, integers, 0 is sky; None: found by photutils, and then the sky level is subtracted unless
+        `subtract_sky` says otherwise.  labels: the object's number in its segmap (default: the central one).
+    masks: bool, True is ignored.  weightmaps: standard deviation per pixel (not variance, not its inverse).
+    gain: electrons per unit of the image, one for all or one each, used without weightmaps; without either the sky's scatter
+        is the error.  Errors enter sn_per_pixel and the Sersic fit alone.
+    psf: [y, x] for all, [n, y, x] or n arrays: convolved with the Sersic model, by which nothing else changes.
+    engine: "torch", or "statmorph" (the package itself: the same columns, tens of times slower).
+    device: cpu, cuda or cuda:N, of engine "torch".  fit_sersic: False saves a seventh of the time.
+    workers: processes for the segmentation and for engine "statmorph"; 0: none but this one.
+    definitions, choices: the numbers behind the measurements and the segmentation.  index: of the table, e.g. object ids.
+
+    An object that cannot be measured keeps its row: NaN, flag 4 and a note in words; flag 2 means bad (values are given), 1
+    suspect, 0 good, as in Rodriguez-Gomez et al. (2019).  Only what is wrong with the call as a whole raises: SettingsError
+    (engine, device name, gain), DataError (numbers of segmaps, masks, ... unlike the images'; a PSF without light),
+    DeviceError (no such GPU).
     """
     if engine not in ENGINES:
         raise SettingsError(f'engine "{engine}" is unknown', hint=suggest(engine, ENGINES))
@@ -205,7 +217,7 @@ def _torch_columns(inputs: Inputs, definitions: Definitions, device: torch.devic
     # alike in size, and in whether errors, gains and PSFs of one shape are given
     jobs.sort(key=lambda job: (_kind(inputs, job.number), max(job.cut.image.shape), job.cut.extent))
     for batch in _batches(jobs, inputs, PART_PIXELS[device.type], BATCH_PIXELS[device.type]):
-        _measure_jobs(batch, inputs, definitions, device, fit_sersic, columns)
+        _measure_safely(batch, inputs, definitions, device, fit_sersic, columns)
         advance(sum(len(part) for part in batch))
     return columns
 
@@ -253,6 +265,22 @@ def _batches(jobs: list[_Job], inputs: Inputs, part_pixels: int, batch_pixels: i
                 batch, pixels = [], 0
 
 
+def _measure_safely(
+    batch: list[list[_Job]], inputs: Inputs, definitions, device, fit_sersic: bool, columns: dict
+) -> None:
+    """Measure a batch; should it fail, its objects one by one, so that only the guilty one is flagged "failed"."""
+    try:
+        _measure_jobs(batch, inputs, definitions, device, fit_sersic, columns)
+    except torch.OutOfMemoryError:
+        raise
+    except FAILURES:
+        for job in (job for part in batch for job in part):
+            try:
+                _measure_jobs([[job]], inputs, definitions, device, fit_sersic, columns)
+            except FAILURES:
+                columns["reasons"][job.number] |= BITS["failed"]
+
+
 def _measure_jobs(
     batch: list[list[_Job]],
     inputs: Inputs,
@@ -283,8 +311,8 @@ def _measure_jobs(
     records = measure_batch(
         parts, definitions, gain=stacked(inputs.gains), psf=stacked(inputs.psfs), fit_sersic=fit_sersic
     )
-    for numbers, record in zip(kept, records, strict=True):
-        _write(columns, numbers, record)
+    for numbers, stamps, record in zip(kept, parts, records, strict=True):
+        _write(columns, numbers, record, stamps.unit.cpu().numpy())
 
 
 def _positive(stamps: Stamps, numbers: list[int], reasons: np.ndarray) -> list[int]:
@@ -299,12 +327,13 @@ def _positive(stamps: Stamps, numbers: list[int], reasons: np.ndarray) -> list[i
     return [position for position, i in enumerate(numbers) if not reasons[i]]
 
 
-def _write(columns: dict[str, np.ndarray], numbers: list[int], record: Record) -> None:
+def _write(columns: dict[str, np.ndarray], numbers: list[int], record: Record, unit: np.ndarray) -> None:
+    """Rows of the table, brightnesses back in the caller's units."""
     names = [name for name in COLUMNS if name in record.columns]
     values = torch.stack([record.columns[name].to(torch.float64) for name in names]).cpu().numpy()
     values[~np.isfinite(values)] = np.nan
     for name, row in zip(names, values, strict=True):
-        columns[name][numbers] = row
+        columns[name][numbers] = row * unit if COLUMNS[name][0] == "image" else row
     columns["reasons"][numbers] |= record.reasons.cpu().numpy()
     if "flag_sersic" in record.columns:
         columns["flag_sersic"][numbers] = record.columns["flag_sersic"].cpu().numpy()

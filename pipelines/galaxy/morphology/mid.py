@@ -144,7 +144,7 @@ def multimode(light: Tensor, number: Tensor) -> Tensor:
     values = sort_pixels(light.flatten(1))
     zeros = values.new_zeros(len(values), max(0, int(number.max()) - values.shape[1]))
     ordered = torch.cat([zeros, values], 1)
-    last = (number - 1).clamp(min=0).to(light.dtype)[:, None]
+    last = (number - 1).clamp(min=0).double()[:, None]
 
     def scores(quantile: Tensor) -> tuple[Tensor, Tensor]:
         first, second = _clump_areas(light, _value_at(ordered, number.clamp(min=1), (quantile * last).long()))
@@ -152,10 +152,10 @@ def multimode(light: Tensor, number: Tensor) -> Tensor:
         return ratio * second, ratio
 
     step = 1.0 / LEVELS
-    coarse = (torch.arange(LEVELS, device=light.device, dtype=light.dtype) * step).expand(len(light), -1)
+    coarse = (torch.arange(LEVELS, device=light.device, dtype=torch.float64) * step).expand(len(light), -1)
     score, ratio = scores(coarse)
     best = score.argmax(1, keepdim=True)
-    fine = (best * step + torch.linspace(-step, step, FINE, device=light.device, dtype=light.dtype)).clamp(0.0, 1.0)
+    fine = (best * step + torch.linspace(-step, step, FINE, device=light.device, dtype=torch.float64)).clamp(0.0, 1.0)
     fine_score, fine_ratio = scores(fine)
     score, ratio = torch.cat([score, fine_score], 1), torch.cat([ratio, fine_ratio], 1)
     return ratio.gather(1, score.argmax(1, keepdim=True))[:, 0]

@@ -17,7 +17,7 @@ from .apertures import pixel_lines
 def centroid(image: Tensor) -> tuple[Tensor, Tensor]:
     """Centre of light (x, y) [b, 2] and total flux [b]; NaN or infinite where the flux is zero."""
     x, y = pixel_lines(*image.shape[1:], image)
-    over_y, over_x = image.sum(2), image.sum(1)
+    over_y, over_x = image.sum(2).double(), image.sum(1).double()
     total = over_y.sum(1)
     centre = torch.stack([(over_x * x[:, 0]).sum(1), (over_y * y[:, :, 0]).sum(1)], 1)
     return centre / total[:, None], total
@@ -27,8 +27,8 @@ def second_moments(image: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tenso
     """Sums of I dx^2, I dx dy and I dy^2 about the centre (x, y) [b, 2]; [b] each."""
     x, y = pixel_lines(*image.shape[1:], image)
     dx, dy = x[:, 0] - centre[:, :1], y[:, :, 0] - centre[:, 1:]
-    over_y, over_x = image.sum(2), image.sum(1)
-    along_x = torch.bmm(image, dx[:, :, None])[:, :, 0]
+    over_y, over_x = image.sum(2).double(), image.sum(1).double()
+    along_x = torch.bmm(image, dx.to(image.dtype)[:, :, None])[:, :, 0].double()
     return (over_x * dx.square()).sum(1), (along_x * dy).sum(1), (over_y * dy.square()).sum(1)
 
 

@@ -65,6 +65,8 @@ def find_source(image: np.ndarray, choices: Choices = Choices(), mask: np.ndarra
     from scipy.ndimage import gaussian_filter
 
     bad = ~np.isfinite(image) if mask is None else ~np.isfinite(image) | mask
+    if bad.all():
+        return None
     sky, noise = sky_level(image, mask)
     clean = np.where(bad, 0.0, image - sky).astype(np.float64)
     smooth = gaussian_filter(clean, SMOOTHING_SIGMA, mode="nearest")

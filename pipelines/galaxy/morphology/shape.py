@@ -30,8 +30,9 @@ class ShapeSegment(NamedTuple):
 def _sky_pixels(stamps: Stamps, sky: Skybox, centre: Tensor, radius: Tensor, largest: int) -> tuple[Tensor, Tensor]:
     """Pixels that measure the sky [b, y, x] and where there are none [b]; the annulus is radius to 2 radius."""
     x, y = pixel_lines(*stamps.image.shape[1:], stamps.image)
-    distance = ((x - centre[:, 0, None, None]).square() + (y - centre[:, 1, None, None]).square()).sqrt()
-    ring = (distance > radius[:, None, None]) & (distance < 2 * radius[:, None, None]) & stamps.valid
+    across, along = (x - centre[:, 0, None, None]).square(), (y - centre[:, 1, None, None]).square()
+    square, inner = across.to(x.dtype) + along.to(x.dtype), radius.to(x.dtype)[:, None, None]
+    ring = (square > inner.square()) & (square < 4 * inner.square()) & stamps.valid
     rows = (y >= sky.row[:, None, None]) & (y < (sky.row + sky.side)[:, None, None])
     columns = (x >= sky.column[:, None, None]) & (x < (sky.column + sky.side)[:, None, None])
     small = ring.sum((1, 2)) < largest**2
@@ -44,7 +45,7 @@ def shape_segment(stamps: Stamps, sky: Skybox, centre: Tensor, radius: Tensor, l
     mode, sigma = clipped_mode(stamps.image, chosen)
     smooth = sum3(edge_filled(stamps.image, stamps.size)) / 9.0
     smooth = torch.where(stamps.inside, smooth, -torch.inf)
-    above = smooth >= (mode + sigma)[:, None, None]
+    above = smooth >= (mode + sigma).to(smooth.dtype)[:, None, None]
     width = above.shape[2]
     peak = smooth.flatten(1).argmax(1)
     index = torch.arange(len(above), device=above.device)
@@ -56,9 +57,10 @@ def shape_segment(stamps: Stamps, sky: Skybox, centre: Tensor, radius: Tensor, l
 
 def farthest(segment: Tensor, shape: Ellipses) -> Tensor:
     """Largest semi-major axis [b] of the ellipses through pixels of the segment; 0 where it is empty."""
-    x, y = pixel_lines(*segment.shape[1:], shape.centre)
+    x, y = pixel_lines(*segment.shape[1:], shape.centre.float())
+    shape = Ellipses(*(entry.to(x.dtype) for entry in shape))
     x, y = x - shape.centre[:, 0, None, None], y - shape.centre[:, 1, None, None]
     cosine, sine = torch.cos(shape.theta)[:, None, None], torch.sin(shape.theta)[:, None, None]
     across = (y * cosine - x * sine) * shape.elongation[:, None, None]
     axis = ((x * cosine + y * sine).square() + across.square()).sqrt()
-    return torch.where(segment, axis, 0.0).amax((1, 2))
+    return torch.where(segment, axis, 0.0).amax((1, 2)).double()

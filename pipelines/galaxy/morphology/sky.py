@@ -75,7 +75,7 @@ def in_box(side: Tensor, largest: int) -> Tensor:
 
 
 def _statistics(box: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    largest = box.shape[1]
+    largest, box = box.shape[1], box.double()
     inside = in_box(side, largest)
     number = inside.sum((1, 2)).to(box.dtype)  # 0 gives NaN below: there is no sky
     mean = torch.where(inside, box, 0.0).sum((1, 2)) / number
@@ -95,7 +95,7 @@ class _Sorted:
     """Pixel values of each stamp in order, with prefix sums: clipping is a narrowing of the index range [low, high)."""
 
     def __init__(self, values: Tensor, chosen: Tensor):
-        self.ordered = sort_pixels(torch.where(chosen, values, torch.inf).flatten(1))
+        self.ordered = sort_pixels(torch.where(chosen, values, torch.inf).flatten(1)).double()
         self.number = chosen.flatten(1).sum(1)
         finite = torch.where(torch.isfinite(self.ordered), self.ordered, 0.0)
         zero = finite.new_zeros(len(finite), 1)

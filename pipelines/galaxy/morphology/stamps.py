@@ -1,6 +1,8 @@
 """Postage stamps around the sources, gathered into one padded batch: pixels, masks, errors, and which pixels are the source.
 
-Axes [b, y, x]; a stamp fills the corner [0:ny, 0:nx] of its padded array.  Masked pixels (other sources, the caller's mask,
+Axes [b, y, x]; a stamp fills the corner [0:ny, 0:nx] of its padded array.  Pixels are in single precision and in units of
+`unit`, a power of two near the source's brightest pixel: no brightness scale over- or underflows, and nothing is rounded by
+it.  Sums, positions and radii are in double precision.  Masked pixels (other sources, the caller's mask,
 NaN, outliers) are zero in `image` and False in `valid`.
 """
 
@@ -35,7 +37,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Stamps:
-    """A batch on the device; float64 and bool [b, y, x]."""
+    """A batch on the device; float32 and bool [b, y, x]."""
 
     image: Tensor  # masked pixels are zero
     valid: Tensor  # inside the stamp and not masked
@@ -45,13 +47,14 @@ class Stamps:
     weightmap: Tensor | None  # standard deviation per pixel
     size: Tensor  # int64 [b, 2]: ny, nx
     origin: Tensor  # int64 [b, 2]: y, x of the stamp's corner in the caller's image
+    unit: Tensor  # float64 [b]: the caller's image over this one
 
     def __len__(self) -> int:
         return len(self.image)
 
     @property
     def diagonal(self) -> Tensor:
-        return self.size.to(self.image.dtype).square().sum(1).sqrt()
+        return self.size.double().square().sum(1).sqrt()
 
     def take(self, which: Tensor) -> Stamps:
         """The stamps `which` (int64 or bool), trimmed to their largest size."""
@@ -62,7 +65,7 @@ class Stamps:
             return None if values is None else values[which, :height, :width]
 
         planes = (self.image, self.valid, self.inside, self.segment, self.empty, self.weightmap)
-        return Stamps(*(part(plane) for plane in planes), size, self.origin[which])
+        return Stamps(*(part(plane) for plane in planes), size, self.origin[which], self.unit[which])
 
     def pixels(self, row: Tensor, column: Tensor) -> Tensor:
         """image[b, row, column]."""
@@ -111,14 +114,15 @@ def gather(cuts: Sequence[Cut], definitions: Definitions, device: torch.device |
     image, kind = np.zeros(shape), np.full(shape, SKY, dtype=np.uint8)
     masked = np.zeros(shape, dtype=bool)
     weightmap = None if cuts[0].weightmap is None else np.zeros(shape)
+    unit = np.array([_unit(entry) for entry in cuts])
     for index, entry in enumerate(cuts):
         place = (index, slice(0, entry.image.shape[0]), slice(0, entry.image.shape[1]))
-        image[place] = entry.image
+        np.divide(entry.image, unit[index], out=image[place])
         kind[place] = np.where(entry.segmap == entry.label, SOURCE, np.where(entry.segmap == 0, SKY, OTHER))
         if entry.mask is not None:
             masked[place] = entry.mask
         if weightmap is not None:
-            weightmap[place] = entry.weightmap
+            np.divide(entry.weightmap, unit[index], out=weightmap[place])
     origin = torch.tensor([(entry.y, entry.x) for entry in cuts], dtype=torch.int64)
 
     def send(array):
@@ -131,11 +135,19 @@ def gather(cuts: Sequence[Cut], definitions: Definitions, device: torch.device |
         send(weightmap),
         send(size.astype(np.int64)),
         origin.to(device),
+        send(unit),
         definitions,
     )
 
 
-def _mask(image, kind, masked, weightmap, size, origin, definitions: Definitions) -> Stamps:
+def _unit(entry: Cut) -> float:
+    """The power of two below the largest |I| of the source; 1 without one."""
+    source = np.abs(entry.image[entry.segmap == entry.label])
+    largest = float(np.max(source, where=np.isfinite(source), initial=0.0))
+    return 2.0 ** np.clip(np.floor(np.log2(largest)), -1000, 1000) if largest > 0 else 1.0
+
+
+def _mask(image, kind, masked, weightmap, size, origin, unit, definitions: Definitions) -> Stamps:
     rows = torch.arange(image.shape[1], device=image.device)[None, :, None] < size[:, 0, None, None]
     columns = torch.arange(image.shape[2], device=image.device)[None, None, :] < size[:, 1, None, None]
     inside = rows & columns
@@ -148,14 +160,15 @@ def _mask(image, kind, masked, weightmap, size, origin, definitions: Definitions
         bad = bad | outliers(image, size, definitions.outlier_sigma)
     valid = inside & ~bad
     return Stamps(
-        image=torch.where(valid, image, 0.0),
+        image=torch.where(valid, image, 0.0).float(),
         valid=valid,
         inside=inside,
         segment=valid & (kind == SOURCE),
         empty=inside & (kind == SKY) & ~masked,
-        weightmap=None if weightmap is None else torch.where(valid, weightmap, 0.0),
+        weightmap=None if weightmap is None else torch.where(valid, weightmap, 0.0).float(),
         size=size,
         origin=origin,
+        unit=unit,
     )
 
 
@@ -188,4 +201,5 @@ def merge(parts: Sequence[Stamps]) -> Stamps:
 
     names = ("image", "valid", "inside", "segment", "empty", "weightmap")
     planes = [join([getattr(part, name) for part in parts]) for name in names]
-    return Stamps(*planes, torch.cat([part.size for part in parts]), torch.cat([part.origin for part in parts]))
+    rest = [torch.cat([getattr(part, name) for part in parts]) for name in ("size", "origin", "unit")]
+    return Stamps(*planes, *rest)

@@ -94,7 +94,7 @@ def gaussians(centre: Tensor, covariance: Tensor, flux: Tensor, side: int) -> Te
     """Pictures [g, b, y, x] of elliptical Gaussians at `centre` [g, k, 2] (x, y in pixels) with `flux` [g, k, b].
 
     `covariance` [g, k, 3] holds xx, yy, xy in pixel^2; the narrowest smoothing of the particles is added, which makes sampling at pixel
-    centres conserve flux to 2 exp(-2 pi^2 0.55^2) = 0.5 % for a point and better for anything wider.
+    centres conserve flux to 4 exp(-2 pi^2 0.55^2) = 1 % for a point and better for anything wider.
     """
     xx, yy, xy = (covariance[..., i] for i in range(3))
     xx, yy = xx + LEVELS[0] ** 2, yy + LEVELS[0] ** 2

@@ -31,7 +31,7 @@ def psf_kernel(fwhm: Tensor, side: int, shape: str = "moffat", oversample: int =
     """
     if shape not in SHAPES:
         raise SettingsError(f'no point-spread function "{shape}"', hint=suggest(shape, SHAPES))
-    reach = min(side // 2, 24)
+    reach = min((side - 1) // 2, 24)
     fine = (
         (torch.arange((2 * reach + 1) * oversample, device=fwhm.device, dtype=fwhm.dtype) + 0.5) / oversample
         - reach

@@ -58,7 +58,9 @@ def continuous_values(table: pd.DataFrame, names: Sequence[str], missing_codes: 
         try:
             values[:, index] = pd.to_numeric(table[name]).to_numpy(np.float64, na_value=np.nan)
         except (ValueError, TypeError):
-            wrong = table[name][pd.to_numeric(table[name].astype("object"), errors="coerce").isna() & table[name].notna()]
+            wrong = table[name][
+                pd.to_numeric(table[name].astype("object"), errors="coerce").isna() & table[name].notna()
+            ]
             row, value = (wrong.index[0], wrong.iloc[0]) if len(wrong) else (table.index[0], table[name].iloc[0])
             raise DataError(
                 f'column "{name}" holds {value!r} in row {row}, where a number belongs ({len(wrong)} such entries)'

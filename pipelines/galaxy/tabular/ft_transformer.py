@@ -93,7 +93,7 @@ class FTTransformer(nn.Module):
 
     def forward(self, table: TableBatch) -> Tensor:
         columns = self.tokenizer(table)
-        x = torch.cat((self.cls.expand(len(columns), 1, -1), columns), dim=1)
+        x = torch.cat((self.cls.expand(columns.shape[0], 1, -1), columns), dim=1)
         for block in self.blocks:
             x = block(x, cls_only=not self.all_tokens and block is self.blocks[-1])
         return x if self.all_tokens else x[:, :1]

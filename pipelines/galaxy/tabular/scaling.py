@@ -3,6 +3,7 @@
 Quantile: rank r of x among the training quantiles, ties to the middle of their ranks, z = inverse normal cdf of r, with
 r cut to [1e-7, 1 - 1e-7] (the definition of scikit-learn's QuantileTransformer, against which it is tested). A column
 without spread becomes 0.
+NOTE: a floor or ceiling many rows share has the middle of its ranks as well, where scikit-learn has the rank 0 or 1.
 
 Axes: n object, c continuous column, q quantile.
 """
@@ -58,4 +59,4 @@ def _rank(x: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarra
         return np.full(len(x), 0.5)
     # among equal quantiles interp finds the last from below and the first from above; their mean is the middle
     rank = 0.5 * (np.interp(x, quantiles, levels) - np.interp(-x, -quantiles[::-1], -levels[::-1]))
-    return np.where(x <= quantiles[0], 0.0, np.where(x >= quantiles[-1], 1.0, rank))
+    return rank

@@ -39,7 +39,7 @@ class CategoryTable(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         categories = self.table[codes + self.first]
-        return torch.cat((categories, self.column.expand(len(codes), -1, -1)), dim=-1)
+        return torch.cat((categories, self.column.expand(codes.shape[0], -1, -1)), dim=-1)
 
 
 class Block(nn.Module):
@@ -167,7 +167,10 @@ def _from_package(name: str, value: Tensor, n_categories: int) -> dict[str, Tens
     if rest.startswith("norm."):
         return {f"{start}{('attention_norm', 'ffn_norm')[int(part)]}.{rest[5:]}": value}
     if rest == "fn.to_qkv.weight":
-        return {f"{start}attention.{key}.weight": x for key, x in zip(("query", "key", "value"), value.chunk(3), strict=True)}
+        return {
+            f"{start}attention.{key}.weight": x
+            for key, x in zip(("query", "key", "value"), value.chunk(3), strict=True)
+        }
     names = {"fn.to_out": "attention.out", "fn.net.0": "ffn.inner", "fn.net.3": "ffn.outer"}
     layer, leaf = rest.rsplit(".", 1)
     return {f"{start}{names.get(layer, layer)}.{leaf}": value}

@@ -23,5 +23,7 @@ def test_an_absent_modality_shuts_the_gate(modalities):
     fusion = GatedFusion(10, 7, 8).double().eval()
     some = torch.tensor([True, False, True, False])
     without = fusion(image, table, some, None)
-    assert torch.allclose(without[~some], torch.tanh(fusion.from_table(fusion.table.project(fusion.table.norm(table[:, 0]))))[~some])
+    assert torch.allclose(
+        without[~some], torch.tanh(fusion.from_table(fusion.table.project(fusion.table.norm(table[:, 0]))))[~some]
+    )
     assert torch.equal(without[some], fusion(image, table)[some])

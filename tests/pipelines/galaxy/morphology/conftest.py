@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sciml.pipelines.galaxy.morphology.bench import segmented
+from sciml.pipelines.galaxy.morphology.cases import segmented
 from sciml.pipelines.readers.synthetic_galaxies_images import simulate_cutouts
 
 DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data" / "galaxy"

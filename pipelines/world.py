@@ -1,11 +1,9 @@
-"""The processes that train one student together under torchrun: each takes a share of every batch, and gradients are summed."""
+"""The processes that train one network together under torchrun: each takes a share of every batch, and gradients are summed."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
-from .student import Student
+from torch import Tensor, nn
 
 
 class World:
@@ -24,12 +22,13 @@ class World:
         torch.distributed.all_reduce(packed)
         return list(packed.to(values[0].dtype))
 
-    def sum_gradients(self, student: Student) -> None:
+    def sum_gradients(self, network: nn.Module) -> None:
         """Every process ends with the gradient of the whole batch."""
         if self.size == 1:
             return
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in student.parameters()]
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         flat = torch.cat([g.flatten() for g in grads])
         torch.distributed.all_reduce(flat)
-        for p, g in zip(student.parameters(), flat.split([g.numel() for g in grads]), strict=True):
+        for p, g in zip(parameters, flat.split([g.numel() for g in grads]), strict=True):
             p.grad = g.view_as(p)

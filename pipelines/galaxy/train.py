@@ -1,0 +1,321 @@
+"""One training job: one model, one split, resumable to the bit.
+
+Order, augmentation and dropout are pure functions of (seed, epoch, step); everything else of a job's state is in its checkpoint. The
+model that is kept has averaged weights, of the epoch with the least log loss on the validation objects.
+
+Legend: b object of a batch, c class.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.pipelines.errors import NumericalError
+from sciml.pipelines.world import World
+
+from .augment import augment, drawer
+from .distributed import share_statistics
+from .features import CachedFeatures
+from .feed import Feed, Sample
+from .losses import class_weights, object_loss
+from .model import GalaxyModel
+from .parameters import parameter_groups
+from .schedule import Average, order_of, rate_factor, seed_of
+from .training_settings import Train
+
+SAVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train: `name` is the checkpoint's; `train` and `validation` are positions in the feed, `labels` [n] of all objects."""
+
+    name: str
+    arm: str
+    fold: int
+    train: np.ndarray
+    validation: np.ndarray
+    labels: np.ndarray
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a job calls: load and save of checkpoints, a row per epoch, objects seen, and whether to stop now."""
+
+    load: Callable[[str], tuple[dict, dict] | None] = lambda name: None
+    save: Callable[[str, dict, dict], object] = lambda name, tensors, header: None
+    on_epoch: Callable[[dict], None] = lambda row: None
+    on_step: Callable[[int], None] = lambda objects: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class State:
+    """Where a job stands; tensors live in the model, the optimizer and the averages."""
+
+    epoch: int = 0
+    step: int = 0  # within the epoch
+    steps_done: int = 0
+    rows: list[dict] = field(default_factory=list)
+    best: dict = field(default_factory=lambda: {"loss": float("inf"), "epoch": -1})
+    running_loss: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+
+
+class Trainer:
+    """Runs one job to its end, to a stop request, or to a numerical failure."""
+
+    def __init__(
+        self,
+        job: Job,
+        model: GalaxyModel,
+        feed: Feed,
+        settings: Train,
+        hooks: Hooks | None = None,
+        cached: CachedFeatures | None = None,
+    ):
+        self.job, self.feed, self.settings, self.hooks = job, feed, settings, hooks or Hooks()
+        self.cached, self.world, self.device = cached, World(), feed.device
+        self.model = model.to(self.device).freeze_backbone(settings.freeze)
+        if self.world.size > 1:
+            share_statistics(self.model)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(
+                self.model, settings.learning_rate, settings.weight_decay,
+                backbone_lr=settings.backbone_rate, layer_decay=settings.layer_decay,
+            ),
+            fused=True,
+        )  # fmt: skip
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.average = Average(self.model, settings.ema)
+        self.best_weights: dict[str, Tensor] = {}
+        self.state = State()
+        self.labels = torch.from_numpy(job.labels).to(self.device)
+        weights = np.ones(job.n_classes)
+        if settings.balance == "weights":
+            weights = class_weights(job.labels[job.train], job.n_classes)
+        self.weights = torch.from_numpy(weights).float().to(self.device)
+        self.steps_per_epoch = -(-len(job.train) // settings.batch_size)
+        stored = self.hooks.load(job.name)
+        if stored:
+            self._unpack(*stored)
+        self._clock = self._saved = time.monotonic()
+
+    # --- the loop
+
+    def run(self) -> bool:
+        """True when the job is finished, False when it was stopped."""
+        state, settings = self.state, self.settings
+        while not state.finished and state.epoch < settings.epochs:
+            if not self._one_epoch():
+                self.save()
+                return False
+            self._measure()
+            state.epoch, state.step, state.running_loss = state.epoch + 1, 0, 0.0
+            if self._enough():
+                break
+            if time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
+            if self.hooks.should_stop() and state.epoch < settings.epochs:
+                self.save()
+                return False
+        state.finished = True
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        self.save()
+        return True
+
+    def _one_epoch(self) -> bool:
+        """Steps from `state.step` on; False if a stop was asked for."""
+        state, settings, job = self.state, self.settings, self.job
+        order = order_of(settings.seed, state.epoch, job.labels[job.train], settings.balance == "sampling")
+        index = torch.from_numpy(job.train)[order]
+        self.model.train()
+        for start in range(state.step * settings.batch_size, len(index), settings.batch_size):
+            state.running_loss += self._step(index[start : start + settings.batch_size])
+            state.step += 1
+            state.steps_done += 1
+            self.hooks.on_step(min(settings.batch_size, len(index) - start))
+            if state.step % 4 == 0 and state.step < self.steps_per_epoch and self.hooks.should_stop():
+                return False
+        return True
+
+    def _step(self, index: Tensor) -> float:
+        """One step of the optimizer on the objects at `index` of all processes; their mean loss."""
+        state, settings, world = self.state, self.settings, self.world
+        factor = rate_factor(state.steps_done, *self._steps())
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        seed = seed_of(settings.seed, self.job.fold, state.epoch, state.step)
+        torch.manual_seed(seed)  # dropout
+        rows = slice(world.rank, None, world.size)
+        own = index[rows]
+        labels = self.labels[own.to(self.device)]
+        weights = self.weights[labels]
+        logits = self._logits(own, drawer(seed, len(index), rows))
+        losses = object_loss(
+            logits, labels, settings.loss, smoothing=settings.label_smoothing, gamma=settings.focal_gamma
+        )
+        (total,) = world.sum(weights.sum())
+        loss = (weights * losses).sum() / total.clamp_min(1e-6)
+        self.optimizer.zero_grad()
+        loss.backward()
+        world.sum_gradients(self.model)
+        torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], settings.clip)
+        self.optimizer.step()
+        self.average.update(self.model, state.steps_done)
+        (shown,) = world.sum(loss.detach())
+        return float(shown)
+
+    def _steps(self) -> tuple[int, int]:
+        steps = self.settings.epochs * self.steps_per_epoch
+        return steps, int(self.settings.warmup * steps)
+
+    def _logits(self, index: Tensor, draw) -> Tensor:
+        """Logits [b, c] of objects as training shows them."""
+        with _precision(self.settings.precision, self.device):
+            if self.cached is not None:
+                kinds = (draw() * self.cached.views).long().clamp_(max=self.cached.views - 1)
+                features = self.cached.features(index, kinds)
+                sample = self.feed.sample(index, with_images=False)
+                tokens = self.model.encode_table(sample.table)
+                return self.model.head(self.model.fuse(features, tokens, self.cached.present_of(index)))
+            sample = self._changed(self.feed.sample(index), draw)
+            return self.model(sample.image, sample.table, sample.image_present)
+
+    def _changed(self, sample: Sample, draw) -> Sample:
+        if sample.image is not None and self.settings.augment and "none" not in self.settings.augment:
+            changed = augment(sample.image, self.settings.augment, self.feed.pixels.noise, draw)
+            sample = replace(sample, image=changed)
+        return self.feed.ready(sample)
+
+    # --- validation
+
+    def _measure(self) -> None:
+        """One row: losses and validation AUC of the averaged weights; keep the best."""
+        state, job = self.state, self.job
+        kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.values)
+        logits = predict_logits(self.model, self.feed, job.validation, cached=self.cached)[:, 0]
+        self.model.load_state_dict(kept)
+        log_p = torch.log_softmax(torch.from_numpy(logits), dim=1).numpy()
+        labels = job.labels[job.validation]
+        held = float(-log_p[np.arange(len(labels)), labels].mean())
+        now = time.monotonic()
+        state.seconds += now - self._clock
+        self._clock = now
+        row = {
+            "job": job.name, "epoch": state.epoch + 1, "train_loss": state.running_loss / max(state.step, 1),
+            "validation_loss": held, "validation_auc": _auc(np.exp(log_p), labels), "seconds": state.seconds,
+        }  # fmt: skip
+        if not np.isfinite(held) or not np.isfinite(row["train_loss"]):
+            raise NumericalError(
+                f"{job.name}: the loss is {row['train_loss']} in training and {held} in validation after epoch {row['epoch']}",
+                hint="lower --learning-rate; the last good weights are in the run's checkpoints",
+            )
+        if held < state.best["loss"]:
+            state.best = {"loss": held, "epoch": row["epoch"]}
+            self.best_weights = {name: value.clone() for name, value in self.average.values.items()}
+        state.rows.append(row)
+        self.hooks.on_epoch(row)
+
+    def _enough(self) -> bool:
+        patience = self.settings.patience
+        return patience is not None and self.state.epoch - self.state.best["epoch"] >= patience
+
+    # --- checkpoints
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        if self.world.rank == 0:
+            self.hooks.save(self.job.name, *self._pack())
+        self._saved = time.monotonic()
+
+    def _pack(self) -> tuple[dict[str, np.ndarray], dict]:
+        state = self.state
+        tensors = {f"best.{n}": v for n, v in self.best_weights.items()}
+        if not state.finished:
+            tensors |= {f"model.{n}": v for n, v in self.model.state_dict().items()}
+            tensors |= {f"average.{n}": v for n, v in self.average.values.items()}
+            for i, parameter in enumerate(self._parameters()):
+                for key, value in self.optimizer.state.get(parameter, {}).items():
+                    tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(value)
+        header = {name: getattr(state, name) for name in State.__dataclass_fields__}
+        return {name: np.array(v.detach().cpu().numpy(), copy=True) for name, v in tensors.items()}, header
+
+    def _unpack(self, tensors: dict, header: dict) -> None:
+        here = lambda a: torch.from_numpy(np.array(a)).to(self.device)  # noqa: E731
+        part = lambda prefix: {n[len(prefix) :]: here(a) for n, a in tensors.items() if n.startswith(prefix)}  # noqa: E731
+        self.state = State(**{name: header[name] for name in State.__dataclass_fields__})
+        self.best_weights = part("best.")
+        if self.state.finished:
+            self.model.load_state_dict(self.best_weights)
+            self.model.eval()
+            return
+        self.model.load_state_dict(part("model."))
+        self.average.values = part("average.")
+        for i, parameter in enumerate(self._parameters()):
+            stored = part(f"optimizer.{i}.")
+            if stored:
+                step = stored["step"]
+                self.optimizer.state[parameter] = stored | {"step": step.cpu() if self.device.type == "cpu" else step}
+
+    def _parameters(self) -> Generator[Tensor]:
+        return (parameter for group in self.optimizer.param_groups for parameter in group["params"])
+
+
+@torch.no_grad()
+def predict_logits(
+    model: GalaxyModel,
+    feed: Feed,
+    index: np.ndarray,
+    *,
+    views: int = 1,
+    batch: int = 128,
+    cached: CachedFeatures | None = None,
+) -> np.ndarray:
+    """Logits [n, v, c] float64 of the objects at `index`, of each of the first `views` flips and quarter turns."""
+    model.eval()
+    views = views if model.backbone is not None else 1
+    parts = []
+    for part in torch.from_numpy(np.asarray(index, np.int64)).split(batch):
+        if cached is not None:
+            parts.append(torch.stack([_cached_logits(model, feed, part, cached, kind) for kind in range(views)], 1))
+            continue
+        sample = feed.sample(part)
+        ready = [feed.ready(sample, kind) for kind in range(views)]
+        parts.append(torch.stack([model(s.image, s.table, s.image_present) for s in ready], 1))
+    shape = (0, views, model.shape.n_classes)
+    return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(shape)
+
+
+def _cached_logits(model: GalaxyModel, feed: Feed, index: Tensor, cached: CachedFeatures, kind: int) -> Tensor:
+    features = cached.features(index, torch.full((len(index),), min(kind, cached.views - 1)))
+    tokens = model.encode_table(feed.sample(index, with_images=False).table)
+    return model.head(model.fuse(features, tokens, cached.present_of(index)))
+
+
+def _precision(name: str, device: torch.device):
+    return torch.autocast(device.type, torch.bfloat16) if name == "bfloat16" else nullcontext()
+
+
+def _auc(probability: np.ndarray, labels: np.ndarray) -> float:
+    """Mean one-vs-rest AUC of the classes that occur beside others."""
+    from scipy.stats import rankdata
+
+    found = []
+    for label in range(probability.shape[1]):
+        hit = labels == label
+        if hit.any() and not hit.all():
+            ranks = rankdata(probability[:, label])
+            found.append((ranks[hit].mean() - (hit.sum() + 1) / 2) / (~hit).sum())
+    return float(np.mean(found)) if found else float("nan")

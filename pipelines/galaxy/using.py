@@ -1,0 +1,139 @@
+"""A trained model on objects: read them as in training, predict with every fold and view.
+
+    p = mean over folds f and views v of softmax(z_fv / T_f),   spread = standard deviation over them
+
+Axes: n object, m = fold x view, c class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from sciml.pipelines.errors import DataError, SettingsError
+from sciml.pipelines.progress import Progress
+from sciml.pipelines.run import Run
+from sciml.pipelines.settings import resolve
+from sciml.pipelines.threads import convolutions, probe, using
+
+from .bundle import Bundle, find_bundles, run_folder
+from .catalog import Catalog
+from .experiment import choose_device, prepare
+from .feed import Feed
+from .gather import Gathered, gather
+from .settings import Choice
+from .train import predict_logits
+from .training_settings import Train, Use
+
+
+def load(settings: Use, progress: Progress) -> tuple[list[Bundle], Gathered]:
+    """The bundles of the arm that fits what is given, and the objects.
+
+    Without images and table these are the run's own test objects.
+
+    Raises:
+        DataError: no model, no objects, other bands or columns. SettingsError: an arm that was not trained.
+    """
+    has_images, has_table = settings.images is not None, bool(settings.table)
+    if not has_images and not has_table:
+        bundles = find_bundles(settings.model, settings.arm)
+        return bundles, Gathered(_own_test(settings, bundles, progress))
+    from .packed import is_packed
+
+    packed = has_images and settings.images.is_file() and is_packed(settings.images)
+    bundles = find_bundles(settings.model, settings.arm, has_images, has_table or packed)
+    gathered = gather(_as_trained(settings, bundles[0], packed), progress)
+    for line in gathered.lines():
+        progress.note(line)
+    _check(bundles[0], gathered.catalog)
+    return bundles, gathered
+
+
+def _own_test(settings: Use, bundles: list[Bundle], progress: Progress) -> Catalog:
+    folder = run_folder(settings.model)
+    if not (folder / "settings.toml").is_file() or len(bundles) > 1:
+        raise SettingsError(
+            f"{folder}: "
+            + ("all its objects were training objects of some fold" if len(bundles) > 1 else "an exported model has no data of its own"),
+            hint="name the objects with --images and --table",
+        )
+    trained = resolve(Train, {}, Run(folder).path / "settings.toml")
+    experiment = prepare(trained, folder, progress)
+    return experiment.catalog.take(experiment.splits[0].test)
+
+
+def _as_trained(settings: Use, bundle: Bundle, packed: bool) -> Choice:
+    """How the files are read: as they were in training where nothing else is said."""
+    plain = {f.name: f.default for f in fields(Choice)}
+    mine = {name: getattr(settings, name) for name in plain}
+    if packed:
+        return Choice(**mine)
+    stored = {n: tuple(v) if isinstance(v, list) else v for n, v in bundle.facts.get("choice", {}).items()}
+    taken = {n: v for n, v in stored.items() if n in mine and mine[n] == plain[n] and v is not None}
+    if bundle.pixels is not None and mine["image_size"] is None and settings.images is not None:
+        taken["image_size"] = bundle.model.shape.image_size
+    if bundle.preprocessor is not None and settings.table and not mine["inputs"]:
+        taken["inputs"] = bundle.preprocessor.columns
+    if bundle.arm == "fusion":
+        taken["unmatched"] = "keep"  # either modality may be absent
+    return Choice(**(mine | taken))
+
+
+def _check(bundle: Bundle, catalog: Catalog) -> None:
+    if not len(catalog):
+        raise DataError("no object is left to predict")
+    if bundle.arm == "image" and catalog.images is None:
+        raise DataError("this model sees images only", hint="give --images, or another --arm")
+    if bundle.arm == "table" and not len(catalog.table.columns):
+        raise DataError("this model sees the table only", hint="give --table, or another --arm")
+    if bundle.pixels is not None and catalog.images is not None:
+        if catalog.images.shape[0] != len(bundle.pixels.bands):
+            raise DataError(
+                f"the images have {catalog.images.shape[0]} bands ({', '.join(catalog.images.bands)}), the model was trained on "
+                f"{len(bundle.pixels.bands)} ({', '.join(bundle.pixels.bands)})",
+                hint="choose them with --bands",
+            )
+        if catalog.images.shape[-1] != bundle.model.shape.image_size:
+            size = bundle.model.shape.image_size
+            raise DataError(
+                f"the images are {catalog.images.shape[-1]} px wide, the model was trained on {size}",
+                hint=f"pack them again with --image-size {size}",
+            )
+
+
+def feed_of(bundle: Bundle, catalog: Catalog, device: str, share: dict | None = None) -> Feed:
+    """The objects as the model sees them; a modality that is not there is left out."""
+    image = bundle.pixels if catalog.images is not None else None
+    table = bundle.preprocessor if len(catalog.table.columns) else None
+    return Feed(catalog, image, table, device, share)
+
+
+def probabilities(
+    bundles: list[Bundle], catalog: Catalog, settings: Use, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """(probability [n, c], its standard deviation [n, c] over folds and views)."""
+    device = choose_device(settings.device, Progress())
+    found, share = [], {}
+    threads = settings.threads or (probe(convolutions()) if device == "cpu" else 1)
+    with using(threads), progress.task("predict", len(catalog) * len(bundles), "objects") as task:
+        for bundle in bundles:
+            feed = feed_of(bundle, catalog, device, share)
+            model = bundle.model.to(device)
+            views = settings.views or bundle.facts["views"]
+            views = views if feed.source is not None else 1
+            parts = []
+            for index in np.array_split(np.arange(len(catalog)), max(1, len(catalog) // 512)):
+                parts.append(bundle.probability(predict_logits(model, feed, index, views=views)))
+                task.advance(len(index))
+            found.append(np.concatenate(parts))
+    every = np.concatenate(found, axis=1)
+    return every.mean(1), every.std(1)
+
+
+def target_path(path: Path, overwrite: bool) -> Path:
+    """`path` if it may be written."""
+    if path.exists() and not overwrite:
+        raise SettingsError(f"{path}: exists already", hint="use --overwrite, or another --to")
+    return path

@@ -1,0 +1,166 @@
+"""Training: the same numbers whatever interrupts it or shares it, learning where there is something to learn."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sciml.pipelines.errors import NumericalError
+from sciml.pipelines.galaxy.experiment import Experiment, prepare_model
+from sciml.pipelines.galaxy.features import cache
+from sciml.pipelines.galaxy.samples import tiny_catalog
+from sciml.pipelines.galaxy.splits import hold_out
+from sciml.pipelines.galaxy.train import Hooks, Job, Trainer, predict_logits
+from sciml.pipelines.galaxy.training_settings import Train
+
+SETTINGS = Train(epochs=2, batch_size=8, width=8, blocks=1, audit=False, ema=0.5)
+
+
+def learnable(n=64, n_class=2):
+    """Objects whose images and columns both tell the class."""
+    catalog = tiny_catalog(n, n_class=n_class, size=16)
+    catalog.images.array[:, 0, 6:10, 6:10] += 1.5 * catalog.labels[:, None, None]
+    return catalog
+
+
+def made(arm="fusion", settings=SETTINGS, hooks=None, catalog=None):
+    torch.manual_seed(7)
+    catalog = catalog or learnable()
+    experiment = Experiment(catalog, [hold_out(catalog)], (arm,), 1)
+    prepared = prepare_model(experiment, settings, arm, 0, "cpu")
+    split = experiment.splits[0]
+    job = Job(arm, arm, 0, split.train, split.validation, catalog.labels, len(catalog.classes))
+    cached = cache(prepared.model, prepared.feed, 8) if settings.freeze else None
+    return Trainer(job, prepared.model, prepared.feed, settings, hooks, cached)
+
+
+def bits(trainer):
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trainer.state.rows]
+    return {n: v.numpy().tobytes() for n, v in trainer.best_weights.items()}, rows, trainer.state.best
+
+
+@pytest.mark.parametrize("arm", ["fusion", "image", "table"])
+def test_every_arm_learns(arm):
+    settings = replace(SETTINGS, epochs=8, learning_rate=5e-3)
+    trainer = made(arm, settings)
+    assert trainer.run() and trainer.state.finished
+    rows = trainer.state.rows
+    assert len(rows) == 8 and rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
+    assert not trainer.model.training
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal", "balance": "weights"}, {"balance": "sampling"}, {"precision": "bfloat16"}, {"freeze": True},
+        {"augment": ("none",)}, {"augment": ("flip", "rotate", "shift", "zoom", "psf", "noise", "redshift")},
+        {"backbone_rate": 1e-4, "layer_decay": 0.7}, {"fusion": "late_average"}, {"table_encoder": "mlp"},
+        {"table_encoder": "tab_transformer"}, {"embedding": "piecewise"}, {"embedding": "periodic"},
+    ],
+    ids=lambda changes: "-".join(f"{value}" for value in changes.values())[:40],
+)  # fmt: skip
+def test_every_option_trains(changes):
+    trainer = made(settings=replace(SETTINGS, epochs=1, **changes))
+    assert trainer.run()
+    assert np.isfinite(trainer.state.rows[-1]["validation_loss"])
+
+
+def interrupted(settings, stops):
+    store, stops = {}, iter(stops)
+    save = lambda name, tensors, header: store.update({name: (tensors, json.loads(json.dumps(header)))})  # noqa: E731
+    for _ in range(30):
+        left = [next(stops, None)]
+
+        def ask(left=left):
+            if left[0] is not None:
+                left[0] -= 1
+            return left[0] == 0
+
+        trainer = made(settings=settings, hooks=Hooks(load=store.get, save=save, should_stop=ask))
+        if trainer.run():
+            return trainer
+    raise AssertionError("never finished")
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_interrupted_runs_end_in_the_same_bits(freeze):
+    """Stopped within an epoch, at its end and right after resuming."""
+    settings = replace(SETTINGS, freeze=freeze)
+    once = made(settings=settings)
+    assert once.run() and once.steps_per_epoch > 4
+    for stops in ([1], [2, 1], [1, 1, 1]):
+        assert bits(interrupted(settings, stops)) == bits(once)
+
+
+def test_patience_ends_early_and_the_best_weights_are_kept():
+    trainer = made(settings=replace(SETTINGS, epochs=12, patience=2, learning_rate=0.3))
+    assert trainer.run()
+    assert len(trainer.state.rows) < 12
+    assert len(trainer.state.rows) - trainer.state.best["epoch"] == 2
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, trainer.best_weights[name])
+
+
+def test_divergence_is_an_error():
+    with pytest.raises(NumericalError, match="lower --learning-rate|loss is nan"):
+        made("table", replace(SETTINGS, learning_rate=1e30, clip=1e30)).run()
+
+
+def test_a_frozen_backbone_stays_as_it_is():
+    settings = replace(SETTINGS, freeze=True)
+    trainer = made(settings=settings)
+    before = {n: v.clone() for n, v in trainer.model.backbone.state_dict().items()}
+    trainer.run()
+    for name, value in trainer.model.backbone.state_dict().items():
+        assert torch.equal(value, before[name])
+    plain = predict_logits(trainer.model, trainer.feed, np.arange(6), views=4)
+    cached = predict_logits(trainer.model, trainer.feed, np.arange(6), views=4, cached=trainer.cached)
+    np.testing.assert_allclose(cached, plain, atol=1e-4)
+
+
+def test_views_of_a_prediction():
+    trainer = made("image", replace(SETTINGS, epochs=1))
+    trainer.run()
+    logits = predict_logits(trainer.model, trainer.feed, np.arange(5), views=8)
+    assert logits.shape == (5, 8, 2)
+    np.testing.assert_array_equal(logits[:, :1], predict_logits(trainer.model, trainer.feed, np.arange(5)))
+    assert predict_logits(trainer.model, trainer.feed, np.array([], int)).shape == (0, 1, 2)
+
+
+PROCESS = """
+import sys, torch
+from dataclasses import replace
+rank, folder, here = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.set_num_threads(1)
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+import importlib.util
+spec = importlib.util.spec_from_file_location("shared", here)
+shared = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(shared)
+trainer = shared.made(settings=shared.SHARED)
+trainer.run()
+torch.save((trainer.model.state_dict(), trainer.state.rows), f"{folder}/{rank}.pt")
+"""
+# dropout draws its masks for a batch as it lies: with it shares of a batch are other, equally good, batches
+SHARED = replace(SETTINGS, dropout=0.0, modality_dropout=0.0, backbone="resnet10t")
+
+
+def test_two_processes_train_the_same_model(tmp_path):
+    """Shares of every batch, statistics and gradients summed: as one process, up to the order of sums."""
+    commands = [[sys.executable, "-c", PROCESS, str(rank), str(tmp_path), __file__] for rank in (0, 1)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    for process in processes:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    alone = made(settings=SHARED)
+    alone.run()
+    (a, rows), (b, _) = (torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1))
+    for name, wanted in alone.model.state_dict().items():
+        assert torch.equal(a[name], b[name])
+        torch.testing.assert_close(a[name], wanted, rtol=2e-2, atol=2e-3)
+    for row, wanted in zip(rows, alone.state.rows, strict=True):
+        assert row["train_loss"] == pytest.approx(wanted["train_loss"], rel=1e-4)
