@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sciml.pipelines.checkpoint import plain, write_atomic
+from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
-from sciml.pipelines.threads import convolutions, probe, using
 
 from . import packed
 from .audit import AuditResult, audit
@@ -85,7 +85,7 @@ def _label_histories(settings: Data, progress: Progress) -> dict:
     windows = Windows(settings.pre_gyr, settings.post_gyr, settings.clean_gyr)
     frames, notes = [], []
     for path in settings.merger_history:
-        frame = merger_history(path, settings.snapshot, windows, minor=settings.minor)
+        frame = merger_history(path, settings.snapshot, windows=windows, minor=settings.minor)
         notes += [f"{path.name}: {note}" for note in frame.attrs.get("sciml_notes", [])]
         frames.append(frame[frame["label"] != ""])
     table = pd.concat(frames)

@@ -199,6 +199,7 @@ def _shape(settings: Train, catalog: Catalog, arm: str, columns: Preprocessor | 
         cardinalities=columns.cardinalities if table else (), n_bins=N_BINS if bins and n_continuous else 0,
         fusion=settings.fusion, d_fusion=settings.width, head_dropout=settings.dropout,
         image_dropout=hidden, table_dropout=hidden, table_arguments=_table_arguments(settings) if table else {},
+        fusion_arguments={"dropout": settings.dropout} if image and table else {},
     )  # fmt: skip
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sciml.pipelines.compute.threads import convolutions, probe, using
+from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import DataError, ScimlError, SettingsError, Stopped
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import resolve
-from sciml.pipelines.threads import convolutions, probe, using
-from sciml.pipelines.world import World
 
 from . import calibrate
 from .audit import audit

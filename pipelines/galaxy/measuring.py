@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pandas as pd
 
+from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.images import read_cutout, read_image
 from sciml.pipelines.readers.skipped import Skipped
-from sciml.pipelines.threads import convolutions, probe, using
 
 from .experiment import choose_device
 from .morphology.measure import measure

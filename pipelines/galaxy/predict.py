@@ -110,7 +110,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         from astropy.table import Table
 
         waiting = path.with_name(path.name + ".tmp")
-        text = {name: frame[name].astype(str).to_numpy(str) for name in frame if frame[name].dtype == object}
+        text = {n: frame[n].astype(str).to_numpy("U") for n in frame if not pd.api.types.is_numeric_dtype(frame[n])}
         Table({name: text.get(name, frame[name].to_numpy()) for name in frame}).write(waiting, format="fits", overwrite=True)
         waiting.replace(path)
     except OSError as error:

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError
-from sciml.pipelines.world import World
 
 from .augment import augment, drawer
 from .distributed import share_statistics

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 from sciml.pipelines.settings import resolve
-from sciml.pipelines.threads import convolutions, probe, using
 
 from .bundle import Bundle, find_bundles, run_folder
 from .catalog import Catalog

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
+from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
-from sciml.pipelines.world import World
 
 from .cohort import Cohort
 from .design import Design

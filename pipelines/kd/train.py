@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError
-from sciml.pipelines.world import World
 
 from .gradient import DirectGradient
 from .schedules import LOSSES, Step

@@ -137,3 +137,21 @@ def _galaxy(label: int, size: int, band: int, random: np.random.Generator) -> np
 def _heat(random: np.random.Generator) -> np.ndarray:
     y, x = np.indices((6, 6)) - 2.5 - random.uniform(-1.5, 1.5, (2, 1, 1))
     return np.exp(-(x**2 + y**2) / 3).astype(np.float32)
+
+
+QUICK = {"epochs": 2, "batch_size": 16, "width": 8, "blocks": 1, "bootstrap": 50, "threads": 1, "views": 2, "audit": False}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """(run folder, packed file) of a real training run of 96 objects whose images and columns tell the class."""
+    from sciml.pipelines.galaxy import packed
+    from sciml.pipelines.galaxy.fit import train
+    from sciml.pipelines.galaxy.training_settings import Train
+
+    from .test_train import learnable
+
+    folder = tmp_path_factory.mktemp("galaxy")
+    file = packed.write(folder / "galaxies.h5", learnable(96))
+    run = train(Train(images=file, out=folder / "run", **(QUICK | {"audit": True})), {})
+    return run.path, file

@@ -40,7 +40,7 @@ def test_every_kind_changes_the_image_and_keeps_its_shape(kind):
 def test_the_light_stays(kind):
     images = galaxies(size=48)
     out = augment(images, (kind,), (1.0, 1.0), drawer(1, 6))
-    torch.testing.assert_close(out.sum((1, 2, 3)), images.sum((1, 2, 3)), rtol=0.02, atol=0.0)
+    torch.testing.assert_close(out.sum((1, 2, 3)), images.sum((1, 2, 3)), rtol=0.04, atol=0.0)
 
 
 def test_farther_galaxies_are_fainter_under_the_same_sky():

@@ -9,10 +9,8 @@ from sciml.pipelines.galaxy.bundle import find_bundles, load_bundle, run_folder
 from sciml.pipelines.galaxy.train import predict_logits
 from sciml.pipelines.galaxy.using import feed_of
 
-from .test_fit import finished  # noqa: F401
 
-
-def test_a_bundle_predicts_what_the_run_stored(finished):  # noqa: F811
+def test_a_bundle_predicts_what_the_run_stored(finished):
     from sciml.pipelines.galaxy.packed import open_packed
     from sciml.pipelines.galaxy.splits import hold_out
     from sciml.pipelines.run import Run
@@ -30,7 +28,7 @@ def test_a_bundle_predicts_what_the_run_stored(finished):  # noqa: F811
         assert bundle.arm == arm and bundle.classes == ("a", "b")
 
 
-def test_the_arm_that_fits_what_is_given(finished):  # noqa: F811
+def test_the_arm_that_fits_what_is_given(finished):
     folder, _ = finished
     assert find_bundles(folder)[0].arm == "fusion"
     assert find_bundles(folder, images=False)[0].arm == "table"
@@ -38,7 +36,7 @@ def test_the_arm_that_fits_what_is_given(finished):  # noqa: F811
     assert find_bundles(folder, "table")[0].arm == "table"
 
 
-def test_what_is_no_model(finished, tmp_path):  # noqa: F811
+def test_what_is_no_model(finished, tmp_path):
     with pytest.raises(DataError, match="no such run or model"):
         run_folder(tmp_path / "none")
     with pytest.raises(DataError, match="neither a run folder"):
@@ -51,7 +49,7 @@ def test_what_is_no_model(finished, tmp_path):  # noqa: F811
         load_bundle(tmp_path / "other.safetensors")
 
 
-def test_an_arm_that_was_not_trained(finished, tmp_path):  # noqa: F811
+def test_an_arm_that_was_not_trained(finished, tmp_path):
     import shutil
 
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)

@@ -1,6 +1,8 @@
 """A whole small training run, made once: its files, its numbers, its continuation."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +18,8 @@ from sciml.pipelines.galaxy.training_settings import Train
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 
+from .conftest import QUICK
 from .test_train import learnable
-
-QUICK = {"epochs": 2, "batch_size": 16, "width": 8, "blocks": 1, "bootstrap": 50, "threads": 1, "views": 2, "audit": False}
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """(run folder, packed file) of a finished run."""
-    folder = tmp_path_factory.mktemp("galaxy")
-    file = packed.write(folder / "galaxies.h5", learnable(96))
-    run = train(Train(images=file, out=folder / "run", **(QUICK | {"audit": True})), {})
-    return run.path, file
 
 
 def test_files_of_a_run(finished):
@@ -63,25 +55,18 @@ def test_predictions_are_scored_rows(finished):
 
 def stop_once_after(monkeypatch, epochs):
     """SIGTERM, as it would come after so many epochs in all."""
-    seen = {"epochs": 0}
-    original = module.Hooks
+    seen, original = [], module.Hooks
 
-    class Asked(original):
-        def __post_init__(self):
-            say = self.on_epoch
+    def hooks(load, save, on_epoch, on_step, should_stop):
+        def counted(row):
+            on_epoch(row)
+            seen.append(row)
+            if len(seen) == epochs:
+                os.kill(os.getpid(), signal.SIGTERM)
 
-            def on_epoch(row):
-                seen["epochs"] += 1
-                say(row)
-                if seen["epochs"] == epochs:
-                    import os
-                    import signal
+        return original(load, save, counted, on_step, should_stop)
 
-                    os.kill(os.getpid(), signal.SIGTERM)
-
-            object.__setattr__(self, "on_epoch", on_epoch)
-
-    monkeypatch.setattr(module, "Hooks", Asked)
+    monkeypatch.setattr(module, "Hooks", hooks)
 
 
 def test_a_stopped_run_continues_to_the_same_numbers(finished, tmp_path, monkeypatch):

@@ -157,7 +157,8 @@ def test_one_failure_leaves_the_others(monkeypatch):
     monkeypatch.setattr(module, "measure_batch", broken)
     corner = np.zeros((60, 60))
     corner[:6, :6] = np.linspace(30, 5, 36).reshape(6, 6)
-    table = measure([disturbed(), corner, disturbed(4)], [find_source(disturbed()).segmap, (corner > 0).astype(int), find_source(disturbed(4)).segmap])  # fmt: skip
+    images = [disturbed(), corner, disturbed(4)]
+    table = measure(images, [find_source(images[0]).segmap, (corner > 0).astype(int), find_source(images[2]).segmap])
     assert table["flag"].tolist()[1] == 4 and "failed" in table["note"].iloc[1]
     assert table["gini"].iloc[[0, 2]].notna().all() and (table["flag"].iloc[[0, 2]] <= 1).all()
 

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from sciml.pipelines import threads
+from sciml.pipelines.compute import threads
 
 
 def test_waiting_threads_lose():

@@ -2,8 +2,8 @@
 
 import torch
 
+from sciml.pipelines.compute.world import World
 from sciml.pipelines.kd.student import Shape, build
-from sciml.pipelines.world import World
 
 
 def test_alone_nothing_is_summed():

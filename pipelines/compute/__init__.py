@@ -1,0 +1,1 @@
+"""How a torch pipeline uses the machine: threads of one process, processes of one training."""

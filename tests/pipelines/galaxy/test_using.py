@@ -1,0 +1,54 @@
+"""Models on objects: read as in training, refused where they do not fit, averaged over folds and views."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sciml.pipelines.errors import DataError, SettingsError
+from sciml.pipelines.galaxy import packed
+from sciml.pipelines.galaxy.catalog import ArrayImages
+from sciml.pipelines.galaxy.samples import tiny_catalog
+from sciml.pipelines.galaxy.training_settings import Use
+from sciml.pipelines.galaxy.using import load, probabilities, target_path
+from sciml.pipelines.progress import Progress
+
+
+def test_without_data_the_runs_own_test_objects(finished):
+    folder, _ = finished
+    bundles, gathered = load(Use(model=folder), Progress())
+    assert len(bundles) == 1 and len(gathered.catalog) == pytest.approx(0.2 * 96, abs=1)
+    p, sd = probabilities(bundles, gathered.catalog, Use(model=folder, threads=1), Progress())
+    assert p.shape == sd.shape == (len(gathered.catalog), 2) and np.allclose(p.sum(1), 1) and (sd >= 0).all()
+    alone, none = probabilities(bundles, gathered.catalog, Use(model=folder, threads=1, views=1), Progress())
+    assert (none == 0).all() and not np.allclose(alone, p)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((6, 3, 16, 16), np.float32), "the images have 3 bands"),
+        (np.zeros((6, 2, 24, 24), np.float32), "24 px wide, the model was trained on 16"),
+    ],
+)
+def test_images_that_do_not_fit(finished, tmp_path, images, words):
+    file = packed.write(tmp_path / "c.h5", tiny_catalog(6, images=ArrayImages(images)))
+    with pytest.raises(DataError, match=words):
+        load(Use(model=finished[0], images=file), Progress())
+
+
+def test_other_columns_are_named(finished, tmp_path):
+    catalog = tiny_catalog(6, size=16)
+    renamed = replace(catalog, table=catalog.table.rename(columns={"x1": "x9"}))
+    file = packed.write(tmp_path / "c.h5", renamed)
+    bundles, gathered = load(Use(model=finished[0], images=file), Progress())
+    with pytest.raises(DataError, match='no column "x1"'):
+        probabilities(bundles, gathered.catalog, Use(model=finished[0], images=file, threads=1), Progress())
+
+
+def test_a_target_is_never_overwritten_unasked(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("x")
+    with pytest.raises(SettingsError, match="exists already"):
+        target_path(file, False)
+    assert target_path(file, True) == file
