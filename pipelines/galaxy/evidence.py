@@ -102,7 +102,7 @@ def with_image_facts(catalog: Catalog, progress: Progress) -> Catalog:
                 rows.append(_facts(image, source.bands) if source.present[i] else {})
                 if source.present[i]:
                     clean = images.fill_missing(image)[0]
-                    thumbnails[i], digests[i] = cutouts.thumbnail(clean), cutouts.digest(image)
+                    thumbnails[i], digests[i] = cutouts.thumbnail(clean, flux=not getattr(source, "levels", 0)), cutouts.digest(image)
             task.advance(len(here))
     facts = (
         catalog.image_facts

@@ -21,7 +21,7 @@ AUGMENTATIONS = ("flip", "rotate", "shift", "zoom", "psf", "noise", "redshift")
 class Train(Choice):
     """`sciml galaxy train`: image, table and both together, trained and compared on held-out galaxies."""
 
-    simulate: int = setting(600, "without --images and --table: simulate this many galaxies", panel=RUN)
+    simulate: int = setting(480, "without --images and --table: simulate this many galaxies", panel=RUN)
     positive: str | None = setting(
         None, "class that counts as a find, e.g. merger; default: the second of two classes", panel="Label"
     )
@@ -45,7 +45,7 @@ class Train(Choice):
     )
     pretrained: bool = setting(False, "start a timm backbone from its pretrained weights", panel=MODEL)
 
-    epochs: int = setting(30, "passes over the training objects", panel=TRAINING)
+    epochs: int = setting(20, "passes over the training objects", panel=TRAINING)
     batch_size: int = setting(32, "objects per step", panel=TRAINING)
     learning_rate: float = setting(1e-3, "largest learning rate (AdamW, warm-up, cosine decay)", panel=TRAINING)
     backbone_rate: float | None = setting(

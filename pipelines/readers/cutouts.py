@@ -153,7 +153,7 @@ def inspect(cutout: Cutout) -> Facts:
     if all(float(band.min()) == float(band.max()) for band in pixels):
         raise DataError(f"every pixel has the same value ({float(pixels.flat[0]):g})")
     size = sum(path.stat().st_size for path in cutout.paths)
-    return Facts(image.shape, levels, size, missing, *sky_of(pixels), digest(image), thumbnail(pixels))
+    return Facts(image.shape, levels, size, missing, *sky_of(pixels), digest(image), thumbnail(pixels, flux=not levels))
 
 
 def digest(image: np.ndarray) -> str:
@@ -170,11 +170,21 @@ def sky_of(image: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(medians), tuple(deviations)
 
 
-def thumbnail(image: np.ndarray) -> np.ndarray:
-    """The mean of all bands as uint8 [32, 32], stretched between its darkest and brightest pixel by a square root."""
+def thumbnail(image: np.ndarray, flux: bool = False) -> np.ndarray:
+    """The mean of all bands as uint8 [32, 32], stretched between its darkest and brightest pixel.
+
+    Pictures by a square root; fluxes by asinh in units of three times the noise of the border, so that the sky of two
+    compact galaxies differs.
+    """
     small = images.fit(image.mean(axis=0, keepdims=True, dtype=np.float32), THUMBNAIL, THUMBNAIL)[0]
+    if flux:
+        edge = images.border(small)
+        noise = 1.4826 * float(np.median(np.abs(edge - np.median(edge))))
+        if noise > 0:
+            small = np.arcsinh((small - np.median(edge)) / (3 * noise))
     low, high = float(small.min()), float(small.max())
-    return np.round(255 * np.sqrt(np.clip((small - low) / max(high - low, 1e-30), 0, 1))).astype(np.uint8)
+    shown = np.clip((small - low) / max(high - low, 1e-30), 0, 1)
+    return np.round(255 * (shown if flux else np.sqrt(shown))).astype(np.uint8)
 
 
 def inspect_all(

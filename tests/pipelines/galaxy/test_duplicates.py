@@ -105,3 +105,13 @@ def galaxy_data():
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set SCIML_TEST_DATA")
     return folder
+
+
+def test_compact_galaxies_under_different_skies_are_no_duplicates():
+    """Fluxes of round galaxies of one size: only their noise tells them apart, and it does."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64] - 31.5
+    light = 300 * np.exp(-np.hypot(x, y) / 3)
+    images = light + random.normal(size=(40, 1, 64, 64))
+    thumbnails = np.stack([thumbnail(image.astype(np.float32), flux=True) for image in [*images, images[3] * 1.5]])
+    assert [tuple(pair) for pair in near_pairs(thumbnails, 36)] == [(3, 40)]
