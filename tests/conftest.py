@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+# Tests are small: two threads that wait for each other on a busy machine make them ten times slower. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
