@@ -26,7 +26,7 @@ from typing import Any
 
 from sciml.pipelines.checkpoint import load_tensors, plain, save_tensors, write_atomic
 from sciml.pipelines.errors import DataError, SettingsError, Stopped
-from sciml.pipelines.provenance import environment
+from sciml.pipelines.provenance import environment, fingerprint
 from sciml.pipelines.settings import dump, load
 
 STATES = ("running", "stopped", "failed", "finished")
@@ -108,6 +108,15 @@ class Run:
     def status(self) -> dict[str, Any]:
         """What status.json says, or an empty dict."""
         return self.read_json("status.json") or {}
+
+    def check_inputs(self) -> None:
+        """DataError, naming the file, if an input of the run has changed since: it could not be continued exactly."""
+        for seen in self.environment().get("inputs", {}).values():
+            if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
+                raise DataError(
+                    f"{seen['path']}: has changed since {self.path} began, which could not continue exactly",
+                    hint="restore the file, or start a new run without --resume",
+                )
 
     def set_status(self, state: str, **fields: object) -> None:
         """Record the state and any fields, such as epoch=3; fields set before are kept."""

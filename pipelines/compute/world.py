@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
+
+
+def join_processes() -> None:
+    """Join the other processes when started by torchrun."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def of_the_first(text: str) -> str:
+    """What the first process was called with, in every process."""
+    if not torch.distributed.is_initialized():
+        return text
+    held = [text]
+    torch.distributed.broadcast_object_list(held)
+    return held[0]
 
 
 class World:

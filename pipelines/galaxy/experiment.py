@@ -5,7 +5,6 @@ Arms: "fusion" sees image and table, "image" and "table" one of them; all are tr
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sciml.pipelines.errors import DataError, DeviceError, SettingsError, suggest
+from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
 
 from . import packed, pixels
@@ -213,23 +212,3 @@ def _table_arguments(settings: Train) -> dict:
         return {"n_blocks": settings.blocks, "attention_dropout": settings.dropout, "ffn_dropout": settings.dropout}
     plain = {"d_block": settings.width, "n_blocks": settings.blocks, "dropout": settings.dropout}
     return plain | {"embedding": "none" if settings.embedding == "linear" else settings.embedding}
-
-
-def choose_device(name: str, progress: Progress) -> str:
-    """The device in torch's words; an explicit one that is missing fails here, before any data is read."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not (number.isdigit() and kind == "cuda")):
-        raise SettingsError(f'--device "{name}": expected auto, cpu, cuda or cuda:N')
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            f"--device {name}: torch {torch.__version__} sees no CUDA device",
-            hint="use --device cpu; `sciml doctor` says what is there",
-        )
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
-    if kind == "cuda" and "LOCAL_RANK" in os.environ and not number:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    progress.note(f"device {name}, torch {torch.__version__}")
-    return name

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from sciml.pipelines.checkpoint import plain, write_atomic
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 
 from . import attribution, gallery, importance, metrics
 from .bundle import Bundle
 from .catalog import Catalog
-from .experiment import choose_device
 from .feed import Feed, Sample
 from .train import predict_logits
 from .training_settings import Explain
@@ -37,7 +37,7 @@ def explain(settings: Explain, progress: Progress | None = None) -> dict:
     folder = _folder(settings)
     bundles, gathered = load(settings, progress)
     bundle, catalog = bundles[0], gathered.catalog
-    device = choose_device(settings.device, Progress())
+    device = choose_device(settings.device)
     found: dict = {"model": str(settings.model), "arm": bundle.arm, "objects": len(catalog), "folds": len(bundles)}
     if len(bundles) > 1:
         progress.note(f"the model of the first of {len(bundles)} folds is explained")

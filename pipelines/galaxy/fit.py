@@ -5,7 +5,6 @@ A run folder holds one checkpoint per model while it is trained, and `model-<arm
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -13,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.compute.threads import convolutions, probe, using
-from sciml.pipelines.compute.world import World
+from sciml.pipelines.compute.world import World, join_processes, of_the_first
 from sciml.pipelines.errors import DataError, ScimlError, SettingsError, Stopped
 from sciml.pipelines.progress import Progress
-from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import resolve
 
 from . import calibrate
 from .audit import audit
 from .bundle import PREFIX, Bundle
-from .experiment import SIMULATED, Experiment, Prepared, choose_device, prepare, prepare_model
+from .experiment import SIMULATED, Experiment, Prepared, prepare, prepare_model
 from .features import cache
 from .ranking import best_threshold
 from .results import finish
@@ -39,10 +38,10 @@ MAY_CHANGE = {"max_minutes", "device", "threads", "resume", "out", "workers"}
 def train(settings: Train, given: dict | None = None, progress: Progress | None = None) -> Run:
     """Run or resume the comparison; returns its run folder, whose results.json holds everything that is printed."""
     progress = progress or Progress()
-    _start_processes()
+    join_processes()
     world = World()
     progress = progress if world.rank == 0 else Progress()  # the first process speaks for all
-    device = choose_device(settings.device, progress)
+    device = choose_device(settings.device, progress.note)
     run = None
     if settings.resume is not None:
         run = Run.resume(settings.resume)
@@ -84,12 +83,6 @@ def _work(run: Run, settings: Train, device: str, progress: Progress, world: Wor
         torch.distributed.barrier()
 
 
-def _start_processes() -> None:
-    """Join the other processes when started by torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-
 def _refuse_early(settings: Train) -> None:
     """What can be told from names alone, before a folder is made."""
     from .backbones.registry import check_name
@@ -116,22 +109,13 @@ def _new_run(settings: Train, device: str, world: World) -> Run:
         run = Run.create(
             "galaxy", "train", settings, out=settings.out, inputs=inputs, device=device, seeds=[settings.seed]
         )
-    if torch.distributed.is_initialized():
-        where = [str(run.path) if world.rank == 0 else ""]
-        torch.distributed.broadcast_object_list(where)
-        run = Run(Path(where[0]))
-    return run
+    return Run(Path(of_the_first(str(run.path) if world.rank == 0 else "")))
 
 
 def _resumed(run: Run, settings: Train, given: dict) -> Train:
     """The run's own settings, with the few that a resumed run may change."""
     check_unchanged(run.settings(), given, MAY_CHANGE)
-    for seen in run.environment().get("inputs", {}).values():
-        if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
-            raise DataError(
-                f"{seen['path']}: has changed since {run.path} began, which could not continue exactly",
-                hint="restore the file, or start a new run without --resume",
-            )
+    run.check_inputs()
     stored = resolve(Train, {}, run.path / "settings.toml")
     changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
     return replace(stored, **changed)
@@ -270,7 +254,7 @@ def dry_run(settings: Train, progress: Progress) -> dict:
     """Resolved settings, sizes and estimated memory, without training."""
     import tempfile
 
-    device = choose_device(settings.device, progress)
+    device = choose_device(settings.device, progress.note)
     _refuse_early(settings)
     with tempfile.TemporaryDirectory() as folder:
         small = replace(settings, simulate=min(settings.simulate, 32))

@@ -11,13 +11,13 @@ import time
 import numpy as np
 import pandas as pd
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers.images import read_cutout, read_image
 from sciml.pipelines.readers.skipped import Skipped
 
-from .experiment import choose_device
 from .morphology.measure import measure
 from .morphology_settings import Morphology
 from .packed import is_packed, open_packed
@@ -31,7 +31,7 @@ _AT_ONCE = 512  # galaxies read and measured before the next are read
 def measure_files(settings: Morphology, progress: Progress) -> dict:
     """Write the table; returns counts and time as plain values."""
     target_path(settings.to, settings.overwrite)
-    device = choose_device(settings.device, Progress())
+    device = choose_device(settings.device)
     names, bands, read = _reader(settings)
     chosen = list(settings.bands) or list(bands)
     for band in chosen:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
@@ -20,7 +21,7 @@ from sciml.pipelines.settings import resolve
 
 from .bundle import Bundle, find_bundles, run_folder
 from .catalog import Catalog
-from .experiment import choose_device, prepare
+from .experiment import prepare
 from .feed import Feed
 from .gather import Gathered, gather
 from .settings import Choice
@@ -114,7 +115,7 @@ def probabilities(
     bundles: list[Bundle], catalog: Catalog, settings: Use, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """(probability [n, c], its standard deviation [n, c] over folds and views)."""
-    device = choose_device(settings.device, Progress())
+    device = choose_device(settings.device)
     found, share = [], {}
     threads = settings.threads or (probe(convolutions()) if device == "cpu" else 1)
     with using(threads), progress.task("predict", len(catalog) * len(bundles), "objects") as task:

@@ -19,7 +19,6 @@ import numpy as np
 from sciml.pipelines.checkpoint import write_atomic
 from sciml.pipelines.errors import DataError, NumericalError, ScimlError, SettingsError, Stopped
 from sciml.pipelines.progress import Progress, Task
-from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import dump, resolve
 
@@ -90,12 +89,7 @@ def _new_run(settings: Rollout, device: Any) -> Run:
 def _resumed(run: Run, settings: Rollout, given: Mapping[str, Any]) -> Rollout:
     """The run's own settings, with the few that a resumed run may change."""
     check_unchanged(run.settings(), given, MAY_CHANGE)
-    for seen in run.environment().get("inputs", {}).values():
-        if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
-            raise DataError(
-                f"{seen['path']}: has changed since {run.path} began, which could not continue exactly",
-                hint="restore the file, or start a new run without --resume",
-            )
+    run.check_inputs()
     stored = resolve(Rollout, {}, run.path / "settings.toml")
     changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
     resumed = replace(stored, **changed)

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.progress import Progress
 
-from .fit import choose_device
 from .settings import Bench, Fit
 from .student import Shape
 from .train import Hooks, Job, Stage, Trainer
@@ -177,7 +177,7 @@ def measure(bench: Bench, progress: Progress | None = None) -> list[dict]:
     """
     progress = progress or Progress()
     windows = max(bench.windows // bench.batch_size, 1) * bench.batch_size
-    bench = replace(bench, windows=windows, device=choose_device(bench.device, progress))
+    bench = replace(bench, windows=windows, device=choose_device(bench.device, progress.note))
     if bench.peers and bench.device == "cpu" and not _has_peer():
         progress.note("neuralforecast is not installed here: pip install 'sciml[oracles]' adds it to the table")
     cases = CASES if bench.history is None else ((bench.history, bench.horizon),)

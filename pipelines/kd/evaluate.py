@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 
 from .baselines import persistence
 from .design import Design
-from .fit import choose_device
 from .losses import crps
 from .model import Model, load_model
 from .scores import common_elements, score
@@ -26,7 +26,7 @@ from .settings import Evaluate
 def evaluate(settings: Evaluate, progress: Progress | None = None) -> dict:
     """Scores on the issue times start..end (default: the run's test block, else all)."""
     progress = progress or Progress()
-    device = choose_device(settings.device, progress)
+    device = choose_device(settings.device, progress.note)
     model = load_model(settings.model)
     teacher, observations, period = _files(model, settings)
     design = model.read(teacher, observations, progress)

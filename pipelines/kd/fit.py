@@ -6,7 +6,6 @@ results.json, checkpoints/best.safetensors and the report page.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sciml.pipelines.errors import DataError, DeviceError, ScimlError, SettingsError, Stopped
+from sciml.pipelines.compute.devices import choose_device
+from sciml.pipelines.compute.threads import cores
+from sciml.pipelines.compute.world import join_processes, of_the_first
+from sciml.pipelines.errors import DataError, ScimlError, SettingsError, Stopped
 from sciml.pipelines.progress import Progress
-from sciml.pipelines.provenance import fingerprint
 from sciml.pipelines.readers.synthetic import write_kd_files
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import resolve
@@ -41,10 +42,10 @@ MAY_CHANGE = {"max_minutes", "device", "workers", "threads", "resume", "out"}
 def fit(settings: Fit, given: dict | None = None, progress: Progress | None = None) -> Run:
     """Run or resume the comparison; returns its run folder, whose results.json holds everything that is printed."""
     progress = progress or Progress()
-    _start_processes()
+    join_processes()
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
     progress = progress if rank == 0 else Progress()  # the first process speaks for all
-    device = choose_device(settings.device, progress)
+    device = choose_device(settings.device, progress.note)
     with ExitStack() as locks:
         run = None
         if settings.resume is not None:
@@ -76,32 +77,6 @@ def _work(
         raise
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-
-
-def _start_processes() -> None:
-    """Join the other processes when started by torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-
-def choose_device(name: str, progress: Progress) -> str:
-    """The device in torch's words; an explicit one that is missing fails here, before any data is read."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not (number.isdigit() and kind == "cuda")):
-        raise SettingsError(f'--device "{name}": expected auto, cpu, cuda or cuda:N')
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            f"--device {name}: torch {torch.__version__} sees no CUDA device",
-            hint="use --device cpu; `sciml doctor` says what is there",
-        )
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
-    if kind == "cuda" and "LOCAL_RANK" in os.environ and not number:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    progress.note(f"device {name}, torch {torch.__version__}")
-    return name
 
 
 def prepare_design(settings: Fit, progress: Progress) -> Design:
@@ -162,23 +137,14 @@ def _new_run(settings: Fit, device: str, rank: int) -> Run:
         inputs = {name: path for name, path in inputs.items() if path.is_file()}
         seeds = list(range(settings.seed, settings.seed + settings.seeds))
         run = Run.create("kd", "fit", settings, out=settings.out, inputs=inputs, device=device, seeds=seeds)
-    if torch.distributed.is_initialized():
-        where = [str(run.path) if rank == 0 else ""]
-        torch.distributed.broadcast_object_list(where)
-        run = Run(Path(where[0]))
-    return run
+    return Run(Path(of_the_first(str(run.path) if rank == 0 else "")))
 
 
 def _resumed(run: Run, settings: Fit, given: dict) -> Fit:
     """The run's own settings, with the few that a resumed run may change."""
     old = run.settings()
     check_unchanged(old, given, MAY_CHANGE)
-    for seen in run.environment().get("inputs", {}).values():
-        if fingerprint(Path(seen["path"]))["sha256"] != seen["sha256"]:
-            raise DataError(
-                f"{seen['path']}: has changed since {run.path} began, which could not continue exactly",
-                hint="restore the file, or start a new run without --resume",
-            )
+    run.check_inputs()
     stored = resolve(Fit, {}, run.path / "settings.toml")
     changed = {name: getattr(settings, name) for name in MAY_CHANGE if name in given and name not in ("resume", "out")}
     return replace(stored, **changed)
@@ -192,9 +158,9 @@ def _train_all(
     single = not torch.distributed.is_initialized()
     together = _together(work, run, single)
     parallel = device == "cpu" and single and not together
-    workers = min(settings.workers or (_cores() if parallel else 1), len(jobs)) if parallel else 1
+    workers = min(settings.workers or (cores() if parallel else 1), len(jobs)) if parallel else 1
     # which threads computed a sum decides its last bit, so a resumed run keeps the number it started with
-    threads = settings.threads or run.status().get("threads") or (1 if workers > 1 else probe_threads(work, _cores()))
+    threads = settings.threads or run.status().get("threads") or (1 if workers > 1 else probe_threads(work, cores()))
     work = replace(work, threads=int(threads), together=together)
     if not quiet:
         run.set_status("running", threads=int(threads), workers=workers, together=together)
@@ -281,13 +247,9 @@ def _initial(settings: Fit, planner: Planner) -> dict | None:
     return {n: p.detach().clone() for n, p in student.state_dict().items()}
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def dry_run(settings: Fit, progress: Progress) -> dict:
     """Resolved settings, sizes and estimated memory, without training."""
-    choose_device(settings.device, progress)
+    choose_device(settings.device, progress.note)
     design = prepare_design(settings, progress)
     jobs = specs(design, settings)
     planner = Planner(design, settings)

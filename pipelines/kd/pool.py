@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from sciml.pipelines.compute.threads import using
 from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
@@ -93,13 +94,8 @@ def _trainer(planner: Planner, work: Work, spec: Spec, goal: float | None, stay:
 
 
 def _in_line(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
-    before = torch.get_num_threads()
-    prepare(work.threads)
-    try:
+    with using(work.threads):  # the caller's process is not ours
         return _one_by_one(work, jobs, on_row, should_stop)
-    finally:  # the caller's process is not ours
-        torch.set_num_threads(before)
-        torch.set_flush_denormal(False)
 
 
 def _one_by_one(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 
 from .design import Design
 from .evaluate import _files as model_files
 from .evaluate import select_issues
-from .fit import choose_device
 from .model import Model, load_model
 from .settings import Predict
 
@@ -29,7 +29,7 @@ def predict(settings: Predict, progress: Progress | None = None) -> xr.Dataset:
     progress = progress or Progress()
     if settings.to.exists() and not settings.overwrite:
         raise SettingsError(f"{settings.to}: exists already", hint="use --overwrite, or --to another file")
-    device = choose_device(settings.device, progress)
+    device = choose_device(settings.device, progress.note)
     model = load_model(settings.model)
     teacher, observations, _ = model_files(model, settings)
     fresh = teacher if model.residual or model.config["self_taught"] or settings.teacher is not None else None

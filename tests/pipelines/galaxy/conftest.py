@@ -1,11 +1,14 @@
 """A finished training run as files, made up from a known model of the classes: for figures, pages and sentences."""
 
 import json
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sciml.pipelines.checkpoint import plain
 from sciml.pipelines.galaxy import calibrate, fraction, gallery, metrics, ranking
@@ -155,3 +158,21 @@ def finished(tmp_path_factory):
     file = packed.write(folder / "galaxies.h5", learnable(96))
     run = train(Train(images=file, out=folder / "run", **(QUICK | {"audit": True})), {})
     return run.path, file
+
+
+@pytest.fixture(scope="session")
+def galaxy_data() -> Path:
+    """The folder of real galaxy data: SCIML_TEST_DATA/galaxy, or shared/data/galaxy beside the repository."""
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
+    folder = Path(os.environ.get("SCIML_TEST_DATA", default)) / "galaxy"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set SCIML_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

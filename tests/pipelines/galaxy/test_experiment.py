@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sciml.pipelines.errors import DeviceError, SettingsError
+from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.galaxy import packed
 from sciml.pipelines.galaxy.catalog import ArrayImages
-from sciml.pipelines.galaxy.experiment import choose_device, prepare, prepare_model
+from sciml.pipelines.galaxy.experiment import prepare, prepare_model
 from sciml.pipelines.galaxy.samples import tiny_catalog
 from sciml.pipelines.galaxy.training_settings import Train
 from sciml.pipelines.progress import Progress
@@ -70,12 +70,3 @@ def test_the_positive_class(tmp_path):
     assert prepare(given(tmp_path, three), tmp_path, Progress()).positive is None
     with pytest.raises(SettingsError, match='--positive "d": no such class'):
         prepare(given(tmp_path, three, positive="d"), tmp_path, Progress())
-
-
-def test_devices():
-    assert choose_device("cpu", Progress()) == "cpu"
-    with pytest.raises(SettingsError, match="expected auto, cpu"):
-        choose_device("gpu", Progress())
-    if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="sees no CUDA device"):
-            choose_device("cuda", Progress())

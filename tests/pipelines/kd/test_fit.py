@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.errors import DeviceError, SettingsError
-from sciml.pipelines.kd.fit import _rows_of_checkpoints, choose_device, dry_run, fit
+from sciml.pipelines.kd.fit import _rows_of_checkpoints, dry_run, fit
 from sciml.pipelines.kd.model import load_model
 from sciml.pipelines.kd.plan import Spec
 from sciml.pipelines.kd.settings import SCHEDULES, Fit
@@ -58,11 +59,11 @@ def test_new_weights_start_from_given_ones(daily, tmp_path):
 
 
 def test_devices():
-    assert choose_device("cpu", Progress()) == "cpu"
+    assert choose_device("cpu") == "cpu"
     with pytest.raises(SettingsError, match="expected auto"):
-        choose_device("gpu", Progress())
+        choose_device("gpu")
     with pytest.raises((DeviceError, SettingsError)):
-        choose_device("cuda:99", Progress())
+        choose_device("cuda:99")
 
 
 def test_dry_run_sizes(daily):

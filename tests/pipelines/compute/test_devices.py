@@ -1,0 +1,18 @@
+"""Devices are chosen by name, and a missing one fails with words."""
+
+import pytest
+import torch
+
+from sciml.pipelines.compute.devices import choose_device
+from sciml.pipelines.errors import DeviceError, SettingsError
+
+
+def test_devices():
+    said = []
+    assert choose_device("cpu", said.append) == "cpu" == choose_device("cpu")
+    assert said == [f"device cpu, torch {torch.__version__}"]
+    with pytest.raises(SettingsError, match="expected auto, cpu"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="sees no CUDA device"):
+            choose_device("cuda")
