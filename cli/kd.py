@@ -11,6 +11,11 @@ app = new_group("Distil a numerical weather model into a light student (PyTorch)
 
 
 def _fit(settings: kd.Fit, given: dict[str, Any], invocation: Invocation) -> None:
+    if settings.device in ("auto", "cpu") and settings.workers != 1 and "RANK" not in os.environ and not invocation.dry_run:
+        # the workers' imports go on beside our own
+        from sciml.pipelines.compute.workers import warm
+
+        warm("sciml.pipelines.kd.pool")
     from sciml.pipelines.kd.fit import dry_run, fit
 
     console = invocation.console

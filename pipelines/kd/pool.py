@@ -6,7 +6,6 @@ SIGINT and SIGTERM and end when the parent asks, or is gone.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from sciml.pipelines.compute.threads import using
+from sciml.pipelines.compute.workers import context, parent_lives
 from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
@@ -125,11 +125,11 @@ def _one_by_one(work: Work, jobs: list[Spec], on_row, should_stop) -> Outcome:
 
 
 def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_stop) -> Outcome:
-    context = multiprocessing.get_context("spawn")
-    events, stop = context.Queue(), context.Event()
-    inboxes = [context.Queue() for _ in range(workers)]
+    started = context()
+    events, stop = started.Queue(), started.Event()
+    inboxes = [started.Queue() for _ in range(workers)]
     processes = [
-        context.Process(target=_worker, args=(work, inbox, events, stop, n, os.getpid()), daemon=True)
+        started.Process(target=_worker, args=(work, inbox, events, stop, n), daemon=True)
         for n, inbox in enumerate(inboxes)
     ]
     _start_deaf(processes)
@@ -206,14 +206,14 @@ def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop, issue
     return outcome
 
 
-def _worker(work: Work, inbox, events, stop, number: int, parent: int) -> None:
+def _worker(work: Work, inbox, events, stop, number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare(work.threads)
     planner = Planner(work.design, work.settings, work.device, work.initial)
 
     def stopping() -> bool:
-        if os.getppid() != parent:
+        if not parent_lives():
             os._exit(1)  # the parent was killed; its next run resumes from our checkpoint
         return stop.is_set()
 
