@@ -7,7 +7,6 @@ drawn again at any time. Axes: n test object, k cutout, c class.
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sciml.pipelines.checkpoint import write_atomic
 from sciml.pipelines.errors import DataError
-from sciml.pipelines.run import Run, find_runs
+from sciml.pipelines.page import as_png, newest
+from sciml.pipelines.page import write as write_page
 
 from . import calibrate, metrics, sections
 from .summary import main_arm, positive_of, shown_classes
@@ -54,34 +53,14 @@ def redraw(model: Path) -> Path:
 
     Raises DataError if there is no finished run.
     """
-    model = Path(model)
-    if not model.exists():
-        raise DataError(f"{model}: no such run", hint="make one: sciml galaxy train")
-    here = [model] if (model / "results.json").is_file() else []
-    runs = here or [run.path for run in find_runs(model) if (run.path / "results.json").is_file()]
-    for folder in sorted(runs, key=lambda path: path.name, reverse=True):
-        results = Run(folder).read_json("results.json")
-        if isinstance(results, dict) and results.get("format") == FORMAT:
-            return write(folder, results)
-    if runs:
-        raise DataError(f"{runs[0] / 'results.json'}: not the results of a `galaxy train` run")
-    raise DataError(
-        f"{model}: no results.json here or in a run below: a report needs a finished run, not an exported model",
-        hint="sciml runs list",
-    )
+    return write(*newest(model, "galaxy train", "sciml galaxy train", lambda results: results.get("format") == FORMAT))
 
 
 def write(run_folder: Path, results: Mapping[str, Any]) -> Path:
     """Write report/index.html and its pictures into the run folder; returns the page."""
     folder = Path(run_folder)
-    target = folder / "report"
-    target.mkdir(parents=True, exist_ok=True)
     pictures = _pictures(results, read_predictions(folder, results), read_sample(folder, results))
-    for name, data in pictures.items():
-        write_atomic(target / f"{name}.png", data)
-    page = target / "index.html"
-    write_atomic(page, sections.page(folder, results, pictures).encode())
-    return page
+    return write_page(folder, sections.page(folder, results, pictures), pictures)
 
 
 def read_predictions(folder: Path, results: Mapping[str, Any]) -> Predictions | None:
@@ -150,13 +129,7 @@ def _pictures(results: Mapping[str, Any], predictions: Predictions | None, sampl
         drawn |= _held_out(results, predictions, arm)
         if sample is not None:
             drawn |= _plates(results, predictions, sample, arm)
-    made = {}
-    for name, figure in drawn.items():
-        if figure is not None:
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "sciml"})
-            made[name] = file.getvalue()
-    return made
+    return as_png(drawn, DPI)
 
 
 def _held_out(results: Mapping[str, Any], predictions: Predictions, arm: str) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sciml.pipelines.run import Run
+from sciml.pipelines.page import folded, heading, paragraph, picture, repeat, table, whole
 
-from .page import folded, heading, paragraph, picture, table, verbatim, whole
 from .summary import (
     HEADLINE,
     METRICS,
@@ -287,17 +285,7 @@ def _training(results: Mapping[str, Any], pictures: Pictures) -> str:
 
 def _repeat(folder: Path, results: Mapping[str, Any]) -> str:
     """The command, with the settings and the versions it ran with."""
-    html = heading("Repeat this run")
-    stored = Path(folder) / "settings.toml"
-    if results.get("command") or stored.is_file():
-        html += verbatim(str(results.get("command") or f"sciml galaxy train -c {shlex.quote(str(stored))}"))
-    if stored.is_file():
-        html += folded("Settings", verbatim(stored.read_text(encoding="utf-8")))
-    environment = Run(Path(folder)).environment()
-    rows = list(environment.get("versions", {}).items())
-    rows += [(name, environment[name]) for name in ("commit", "platform", "device", "created") if environment.get(name)]
-    if rows:
-        html += folded("Versions and machine", table(["name", "value"], rows, text=(1,)))
+    html = repeat(folder, "galaxy train", results.get("command"))
     for note in results.get("notes") or ():
         html += paragraph(str(note), "note")
     return html

@@ -92,7 +92,7 @@ def test_a_teacher_that_did_not_help_is_said_so(run_results, tmp_path):
     results = run_results()
     results["comparison"]["verdict"] = {"helped": False, "text": "Distillation did not help: 4 K against 3 K"}
     page = write_report(tmp_path, results).read_text(encoding="utf-8")
-    assert '<p class="verdict"><strong>Distillation did not help: 4 K against 3 K.' in page
+    assert '<p class="verdict bad">Distillation did not help: 4 K against 3 K.' in page
 
 
 def test_the_soft_target_stays_out_of_the_scores(run_results, tmp_path):

@@ -1,13 +1,22 @@
 """Pieces of a report page: one HTML file that holds its pictures itself, asks the network for nothing and runs no script.
 
-All text is escaped here. Readable in light and dark, on a narrow screen and in print.
+All text is escaped here. Readable in light and dark, on a narrow screen and in print. The same pictures lie beside the page
+as PNG; everything on it is read from the run folder, so that it can be drawn again at any time.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+import io
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import write_atomic
+from .errors import DataError
+from .run import Run, find_runs
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #5c5e6a; --line: #d9d9df; --row: #eef4fa;
@@ -124,3 +133,61 @@ def folded(title: str, inner: str) -> str:
 def verbatim(text: str) -> str:
     """A command or a file, as it is."""
     return f"<pre>{escape(text)}</pre>\n"
+
+
+def repeat(folder: Path, verb: str, command: str | None = None) -> str:
+    """How to repeat the run `sciml <verb>`, with the settings and the versions it ran with."""
+    stored, environment = Path(folder) / "settings.toml", Run(Path(folder)).environment()
+    html = heading("Repeat this run") + verbatim(command or f"sciml {verb} -c {shlex.quote(str(stored))}")
+    if environment.get("argv"):
+        html += paragraph(f"It was started as: {shlex.join(['sciml', *environment['argv'][1:]])}", "note")
+    if stored.is_file():
+        html += folded("Settings", verbatim(stored.read_text(encoding="utf-8")))
+    rows = list(environment.get("versions", {}).items())
+    rows += [(name, environment[name]) for name in ("commit", "platform", "device", "created") if environment.get(name)]
+    return html + (folded("Versions and machine", table(["name", "value"], rows, text=(1,))) if rows else "")
+
+
+def as_png(figures: Mapping[str, Any], dpi: int) -> dict[str, bytes]:
+    """PNG files of matplotlib figures; those that are None are left out."""
+    made = {}
+    for name, figure in figures.items():
+        if figure is not None:
+            file = io.BytesIO()
+            figure.savefig(file, format="png", dpi=dpi, metadata={"Software": "sciml"})
+            made[name] = file.getvalue()
+    return made
+
+
+def write(folder: Path, html: str, pictures: Mapping[str, bytes]) -> Path:
+    """Write report/index.html and the pictures into the run folder; returns the page."""
+    target = Path(folder) / "report"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in pictures.items():
+        write_atomic(target / f"{name}.png", data)
+    write_atomic(target / "index.html", html.encode())
+    return target / "index.html"
+
+
+def newest(folder: Path, verb: str, first: str, fits: Callable[[dict], bool]) -> tuple[Path, dict[str, Any]]:
+    """The run `folder`, or the newest finished run below it, and its results.
+
+    verb: "kd fit"; first: the command that makes a run; fits: whether results.json is that of such a run. Raises DataError
+    if there is none.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise DataError(f"{folder}: no such run", hint=f"make one: {first}")
+    here = [folder] if (folder / "results.json").is_file() else []
+    runs = here or [run.path for run in find_runs(folder) if (run.path / "results.json").is_file()]
+    for path in sorted(runs, key=lambda path: path.name, reverse=True):
+        results = Run(path).read_json("results.json")
+        if isinstance(results, dict) and fits(results):
+            return path, results
+    if runs:
+        raise DataError(f"{runs[0] / 'results.json'}: not the results of a `{verb}` run", hint="sciml runs list")
+    unfinished = (folder / "status.json").is_file()
+    raise DataError(
+        f"{folder}: no results.json here or in a run below: a report needs a finished run, not an exported model",
+        hint=f"finish it: sciml {verb} --resume {folder}" if unfinished else "sciml runs list",
+    )

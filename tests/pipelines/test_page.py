@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sciml.pipelines.galaxy import page
+from sciml.pipelines import page
 
 NASTY = '<script>alert("&")</script>'
 
