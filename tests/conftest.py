@@ -12,6 +12,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest  # noqa: E402
 
 
+MOST_PROCESSES = 4  # each imports torch and jax
+
+
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Processes of a run with `-n auto`: one file, or less, is not worth a second one."""
+    if len(config.args) == 1 and (config.args[0].partition("::")[0]).endswith(".py"):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_PROCESSES) if cores > 1 else 0
+
+
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path, monkeypatch):
     """Runs are written under the working folder: each test gets its own."""
@@ -41,12 +52,14 @@ def sciml(tmp_path):
 # Importing torch takes longer than most of what is tested: one process imports everything, and each command runs in a
 # copy of it, with its own signals, folder, output and exit code.
 _SERVER = """
-import json, os, signal, sys
+import importlib, json, os, signal, sys
 import matplotlib.pyplot
-import sciml.pipelines.kd.export, sciml.pipelines.kd.predict, sciml.pipelines.kd.survey
 from sciml.cli.main import main
+MODULES = {"kd": ("export", "predict", "survey"), "galaxy": ("experiment", "export", "fit", "predict")}
 for line in sys.stdin:
     call = json.loads(line)
+    for name in MODULES.pop(call["arguments"][0], ()):
+        importlib.import_module(f"sciml.pipelines.{call['arguments'][0]}.{name}")
     child = os.fork()
     if child == 0:
         signal.alarm(240)

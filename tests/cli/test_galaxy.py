@@ -25,16 +25,18 @@ def survey(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def trained(survey, tmp_path_factory):
-    """(run folder, what the command printed as JSON)."""
-    import subprocess
-    import sys
+@pytest.fixture
+def sciml(command, tmp_path):
+    """Runs a command in the test's own folder."""
+    return lambda *arguments: command(*arguments, folder=tmp_path)
 
+
+@pytest.fixture(scope="module")
+def trained(survey, command, tmp_path_factory):
+    """(run folder, what the command printed as JSON)."""
     out = tmp_path_factory.mktemp("trained") / "run"
     data = ("--images", str(survey / "cutouts"), "--table", str(survey / "galaxies.csv"), "--id", "objid", "--label", "merger")
-    command = [sys.executable, "-m", "sciml.cli", "galaxy", "train", *data, *QUICK, "--out", str(out), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = command("galaxy", "train", *data, *QUICK, "--out", str(out), "--json", folder=out.parent)
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)
 

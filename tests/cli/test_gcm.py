@@ -157,7 +157,14 @@ def test_members_are_reproducible_and_the_first_is_the_deterministic_run(run_her
     assert abs(three.u_component_of_wind.isel(number=2) - three.u_component_of_wind.isel(number=1)).max() > 0.1
 
 
-@pytest.mark.parametrize("case", ["rest", "steady_state", "held_suarez", "williamson2", "williamson5", "galewsky"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "held_suarez",
+        "williamson2",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("rest", "steady_state", "williamson5", "galewsky")),
+    ],
+)
 def test_every_case_runs(run_here, case):
     code, out, err = run_here("rollout", "--initial", case, "--days", 0.25, "--truncation", "T21", "--levels", 4,
                               "--out", "run", "--no-report", "--json")  # fmt: skip
@@ -173,10 +180,11 @@ def test_every_case_runs(run_here, case):
     "scheme",
     [
         "semi_implicit_leapfrog",
-        "crank_nicolson_rk2",
         "crank_nicolson_rk3",
-        "crank_nicolson_rk4",
-        "backward_forward_euler",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("crank_nicolson_rk2", "crank_nicolson_rk4", "backward_forward_euler")
+        ),
     ],
 )
 def test_every_scheme_runs(run_here, scheme):
@@ -186,6 +194,7 @@ def test_every_scheme_runs(run_here, scheme):
     assert json.loads(out)["scheme"] == scheme
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_numbers_of_one(tmp_path):
     """Two members, each on two devices; a device too many is named before anything is computed."""
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
