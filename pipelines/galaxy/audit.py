@@ -1,7 +1,7 @@
 """The audit: what could let a model score without looking at the galaxy, found before anything is trained.
 
-It probes what must not predict the label (probing.py), and counts duplicates, torn groups and preprocessing that saw
-the test rows. A merger classifier on SDSS reached 92.6 % from the error of the sky background alone (Suelves et al.
+It probes what must not predict the label (probing.py), and counts duplicates, near copies of rows, torn groups and
+preprocessing that saw the test rows. A merger classifier on SDSS reached 92.6 % from the error of the sky background alone (Suelves et al.
 2023, A&A 669, A141).
 """
 
@@ -18,10 +18,11 @@ from . import evidence
 from .catalog import Catalog
 from .duplicates import Duplicates, find_duplicates
 from .findings import AuditResult, Finding
+from .near_copies import find_near_copies, near_copy_findings
 from .probes import MOST_OBJECTS
 from .probing import Judge, probes_of
 from .settings import Audit
-from .splits import Split, ranked
+from .splits import Split, fold_numbers, ranked
 
 _KINDS = ("classes", "nuisance", "magnitude", "missing", "image", "identifier", "row", "column")
 _ORDER = {kind: place for place, kind in enumerate(_KINDS)}  # of the printed table
@@ -51,8 +52,10 @@ def audit(
     part = looked if len(looked) <= MOST_OBJECTS else looked.take(np.sort(ranked(looked, settings.seed)[:MOST_OBJECTS]))
     judge, tasks = Judge(part, settings), probes_of(part)
     duplicates = find_duplicates(looked, settings.duplicate_distance)
+    copies = find_near_copies(looked.table, settings.seed)
     findings = [
-        _classes(catalog, judge), *_duplicate_findings(looked, duplicates, split), *_group_findings(catalog, split),
+        _classes(catalog, judge), *_duplicate_findings(looked, duplicates, split),
+        *near_copy_findings(looked, copies, _parts(looked, settings, split)), *_group_findings(catalog, split),
         *_preprocessing(catalog, split, fitted),
     ]  # fmt: skip
     with progress.task("audit", len(tasks), "probes") as task:
@@ -61,6 +64,15 @@ def audit(
             task.advance()
     findings.sort(key=lambda f: (_ORDER.get(f.probe.split()[0], len(_ORDER)), -(f.auc or 0)))
     return AuditResult(tuple(findings), catalog.counts(), time.perf_counter() - start, duplicates.pairs())
+
+
+def _parts(catalog: Catalog, settings: Audit, split: Split | None) -> np.ndarray | None:
+    """Part of the split, or fold, of each object; None where there are too few for folds."""
+    if split is not None:
+        return split.part_of(len(catalog))
+    independent = catalog.ids if catalog.groups is None else catalog.groups
+    least = min(len(set(independent[catalog.labels == k])) for k in np.unique(catalog.labels))
+    return fold_numbers(catalog, min(settings.folds, least), settings.seed) if least >= 2 else None
 
 
 def _classes(catalog: Catalog, judge: Judge) -> Finding:

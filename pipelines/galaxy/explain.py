@@ -103,7 +103,7 @@ def column_importance(
             tokens = model.encode_table(bundle.preprocessor.transform(frame).to(device))
         image = None if features is None else type(features)(features.tokens[rows], features.pooled[rows], features.grid)
         present = None if feed.present is None else feed.present[torch.from_numpy(rows)]
-        logits = model.head(model.fuse(image, tokens, present)).double().cpu().numpy()
+        logits = model.classify(model.fuse(image, tokens, present)).double().cpu().numpy()
         return bundle.probability(logits)
 
     rows = None if features is None else np.arange(len(catalog))

@@ -75,6 +75,8 @@ def model_card(bundle: Bundle, results: dict | None) -> str:
     ]  # fmt: skip
     if bundle.preprocessor is not None:
         lines += [f"Columns: {', '.join(bundle.preprocessor.columns)}; empty cells are allowed.", ""]
+    if shape.n_stored:
+        lines += [f"The file holds the {shape.n_stored:,} training rows and their classes: predictions are votes of those most alike.", ""]
     if results is not None:
         lines += _scores(bundle, results)
     lines += [

@@ -2,7 +2,8 @@
 
     logits = W relu(norm(embedding)) + b,   embedding = fusion(backbone(image), encoder(table))
 
-(the head of Gorishniy et al. 2021, so that a table-only model is their FT-Transformer). Either encoder may be left out, and
+(the head of Gorishniy et al. 2021, so that a table-only model is their FT-Transformer). A table-only model may also ask the
+training rows that look alike (tabular/retrieval.py). Either encoder may be left out, and
 of a model with both either modality may be absent, for single objects or for a whole batch.
 
 Axes: b batch, n token, d width, y x pixels.
@@ -26,6 +27,7 @@ from .fusion.registry import build_fusion, check_fusion, fusion_class
 from .fusion.single import SingleModality
 from .tabular.batch import TableBatch
 from .tabular.registry import TABLE_ENCODERS, build_table_encoder
+from .tabular.retrieval import Retrieval
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class ModelShape:
     fusion, d_fusion: name and width of the embedding; of no effect with a single modality.
     image_dropout, table_dropout: rates at which training hides a modality of an object that has both.
     network: the timm architecture and its arguments, filled in when the model is built.
+    n_stored: training rows a table-only model keeps and asks (0: none).
+    n_auxiliary: targets that were learned beside the label; of no effect on a prediction.
     """
 
     n_classes: int = 2
@@ -59,6 +63,8 @@ class ModelShape:
     table_arguments: dict[str, Any] = field(default_factory=dict)
     fusion_arguments: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] | None = None
+    n_stored: int = 0
+    n_auxiliary: int = 0
 
     def __post_init__(self):
         if not self.backbone and not self.table:
@@ -71,6 +77,8 @@ class ModelShape:
             TABLE_ENCODERS.check(self.table)
         if self.backbone and self.table:
             check_fusion(self.fusion)
+        if self.n_stored and (self.backbone or not self.table):
+            raise SettingsError("stored neighbours need a model of the table alone")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -106,7 +114,11 @@ class GalaxyModel(nn.Module):
     ):  # fmt: skip
         super().__init__()
         self.shape, self.backbone, self.table, self.fusion = shape, backbone, table, fusion
-        self.head = Head(fusion.d_fusion, shape.n_classes, shape.head_dropout)
+        # neighbours take the place of the last layer
+        columns = shape.n_continuous, len(shape.cardinalities)
+        self.retrieval = Retrieval(fusion.d_fusion, shape.n_classes, shape.n_stored, *columns) if shape.n_stored else None
+        self.head = None if shape.n_stored else Head(fusion.d_fusion, shape.n_classes, shape.head_dropout)
+        self.auxiliary = Head(fusion.d_fusion, shape.n_auxiliary, shape.head_dropout) if shape.n_auxiliary else None
         self.frozen = False
         # a layer the backbone itself never trains stays so when the rest is let go
         self._trainable = [] if backbone is None else [p for p in backbone.parameters() if p.requires_grad]
@@ -117,6 +129,7 @@ class GalaxyModel(nn.Module):
         table: TableBatch | None = None,
         image_present: Tensor | None = None,
         table_present: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Logits [b, n_classes].
 
@@ -124,11 +137,23 @@ class GalaxyModel(nn.Module):
             image: [b, band, y, x]; None where no object of the batch has one.
             table: rows; None likewise.
             image_present, table_present: bool [b]; None where every object has the modality.
+            known: int64 [b], which of the stored training rows these are: for the training of a model that keeps them.
 
         Raises:
             SettingsError: neither modality of the model is given, or the shapes are not those it was built for.
         """
-        return self.head(self.embed(image, table, image_present, table_present))
+        # stored rows are embedded before the batch: recorded attention is then that of the batch
+        keys = self._keys() if known is None else None
+        embedding = self.embed(image, table, image_present, table_present)
+        return self.head(embedding) if self.retrieval is None else self.retrieval(embedding, keys, known)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Logits [b, n_classes] of embeddings [b, d], as at prediction time."""
+        return self.head(embedding) if self.retrieval is None else self.retrieval(embedding, self._keys())
+
+    def _keys(self) -> Tensor | None:
+        """Embeddings of the stored training rows."""
+        return None if self.retrieval is None else self.retrieval.keys(lambda rows: self.embed(table=rows))
 
     def embed(
         self,
