@@ -3,6 +3,7 @@
 from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
+from sciml.pipelines.galaxy.bench_settings import BenchGalaxy
 from sciml.pipelines.gcm.settings import BenchDycore, BenchSphere
 from sciml.pipelines.kd.settings import Bench
 
@@ -134,6 +135,36 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
     _emit(invocation, rows, kept, machine(), "One step, and one step of the gradient of ten", names)
 
 
+def _galaxy(settings: BenchGalaxy, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.pipelines.galaxy.bench.throughput import machine, measure, write_csv
+
+    console = invocation.console
+    rows, shapes = [], []
+    if "throughput" in settings.parts:
+        rows = list(measure(settings, console))
+        if settings.csv is not None:
+            write_csv(settings.csv, rows, _command("galaxy", given), settings.device)
+    if "morphology" in settings.parts:
+        from sciml.pipelines.galaxy.bench.measurements import measure as measure_shapes
+
+        shapes = list(measure_shapes(settings, console))
+    where = machine(settings.device)
+    console.emit({"machine": where, "rows": rows, "morphology": shapes})
+    if rows:
+        names = ("backbone", "implementation", "clock", "images_per_second", "p20", "p80", "ours_to_it")
+        cells = [tuple(_cell(row[name]) for name in names) for row in rows]
+        console.table(
+            tuple(name.replace("_", " ") for name in names), cells, title=f"Training, {settings.image_size} px"
+        )
+    if shapes:
+        names = ("case", "galaxies", "statmorph_ms", "ours_ms", "ratio", "gini", "m20", "concentration", "asymmetry")
+        cells = [tuple(_cell(row[name]) for name in names) for row in shapes]
+        title = "Morphology, time per galaxy and share that agrees"
+        console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
+    console.result(f"torch {where['torch']}, {where['device']}, {where['processors']} processors, load {load}")
+
+
 add_command(
     app, "sphere", BenchSphere, _sphere,
     help="Spherical-harmonic transform pair: ours, dinosaur's two classes, shtns; and what must hold.",
@@ -144,4 +175,10 @@ add_command(
     help="A step of the dynamical core and its gradient: ours and dinosaur's; and what must hold.",
     examples=["sciml bench dycore", "sciml bench dycore --cases moist --csv dycore.csv",
               "sciml bench dycore --cases none --laws all --json"],
+)  # fmt: skip
+add_command(
+    app, "galaxy", BenchGalaxy, _galaxy,
+    help="Images per second of our training loop and of a DataLoader loop with the same timm network; our morphology and statmorph's.",
+    examples=["sciml bench galaxy", "sciml bench galaxy --parts throughput --backbones resnet18 --images cutouts --json",
+              "sciml bench galaxy --parts morphology --galaxies 80"],
 )  # fmt: skip

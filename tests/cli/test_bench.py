@@ -48,11 +48,22 @@ def test_bench_dycore(sciml):
     assert "initial surface pressure" in done.stdout and "BROKEN" not in done.stdout
 
 
+def test_bench_galaxy(sciml, tmp_path):
+    sizes = "--backbones test_resnet --picture-size 40 --image-size 32 --batch-size 4 --steps 1 --repeats 1"
+    done = sciml("bench", "galaxy", "--parts", "throughput", *sizes.split(), "--csv", "rows.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [r["implementation"] for r in found["rows"]] == ["ours", "plain loop", "network alone"]
+    assert found["machine"]["device"] == "cpu" and found["morphology"] == []
+    assert (tmp_path / "rows.csv").read_text().startswith("# sciml bench galaxy --parts throughput")
+
+
 def test_bench_names_what_is_accepted(sciml):
     for command, options, word in (
         ("sphere", ("--cases", "T43"), "did you mean T4"),
         ("sphere", ("--columns", "0"), "greater than 0"),
         ("dycore", ("--cases", "wet"), "accepted: dry, moist"),
+        ("galaxy", ("--parts", "speed"), "throughput, morphology"),
     ):
         done = sciml("bench", command, *options)
         assert done.returncode == 2 and word in done.stderr, done.stderr

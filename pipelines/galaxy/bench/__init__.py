@@ -1,0 +1,1 @@
+"""Speed of training and of morphology measurements beside their peers, in one run."""
