@@ -3,7 +3,7 @@
     flip      one of the eight flips and quarter turns, exact
     rotate    any angle (bilinear)
     shift     up to 4 % of the side: the centre of a merger is a matter of definition
-    zoom      up to 12 % larger or smaller
+    zoom      larger or smaller by a factor, the same number of times in each octave; a galaxy may be nearer or just be larger
     psf       a Gaussian up to 1 pixel wide (standard deviation): worse seeing
     noise     more sky noise, up to 0.7 of what is there
     redshift  up to 1.5 times as far away: smaller, fainter by the square of that, with the same sky noise
@@ -34,9 +34,11 @@ def drawer(seed: int, count: int, rows: slice = slice(None)) -> Draw:
     return lambda *shape: torch.rand(count, *shape, generator=generator)[rows]
 
 
-def augment(images: Tensor, kinds: Collection[str], noise: Sequence[float], draw: Draw) -> Tensor:
-    """images [b, c, y, x] changed; `noise` [c] is the sky's, in the images' unit."""
-    moved = _matrix(kinds, draw, images)
+def augment(
+    images: Tensor, kinds: Collection[str], noise: Sequence[float], draw: Draw, largest_zoom: float = 1.12
+) -> Tensor:
+    """images [b, c, y, x] changed; `noise` [c] is the sky's, in the images' unit; `largest_zoom` a factor of at least 1."""
+    moved = _matrix(kinds, draw, images, largest_zoom)
     farther = 1.0 + 0.5 * draw().to(images) if "redshift" in kinds else None
     if farther is not None:
         moved = moved * farther[:, None, None]
@@ -69,10 +71,10 @@ def view(images: Tensor, kind: int) -> Tensor:
     return turned.flip(-1) if kind > 3 else turned
 
 
-def _matrix(kinds: Collection[str], draw: Draw, like: Tensor) -> Tensor:
+def _matrix(kinds: Collection[str], draw: Draw, like: Tensor, largest_zoom: float) -> Tensor:
     """[b, 2, 3] from a pixel of the result to a pixel of the image, in units of half the side."""
     angle = 2 * math.pi * draw() if "rotate" in kinds else torch.zeros(len(like))
-    zoom = torch.exp((2 * draw() - 1) * math.log(1.12)) if "zoom" in kinds else torch.ones(len(like))
+    zoom = torch.exp((2 * draw() - 1) * math.log(largest_zoom)) if "zoom" in kinds else torch.ones(len(like))
     shift = 0.08 * (2 * draw(2) - 1) if "shift" in kinds else torch.zeros(len(like), 2)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     rows = torch.stack((cos, -sin, shift[:, 0], sin, cos, shift[:, 1]), 1)

@@ -1,7 +1,10 @@
 """Temperature scaling: probabilities softmax(z / T) with the T that makes held-out labels most likely.
 
 Guo et al. 2017 (arXiv:1706.04599). With b = 1/T the mean log loss L(b) is convex: L' = mean(E_p[z] - z_y), L'' = mean
-Var_p[z], so its minimum is the one root of L', found in ln T by Newton steps inside a bracket. The ranking of one class
+Var_p[z], so its minimum is the one root of L', found in ln T by Newton steps inside a bracket. Few held-out objects say
+little about T, and folds scaled by T of their own no longer compare: with 55 objects each, T spread from 0.67 to 1.35 and cost
+0.03 of the AUC of five folds together. So ln T has a normal prior of width s, which n objects outweigh:
+n L(b) + (ln T)^2 / (2 s^2) is what is made least. The ranking of one class
 against the rest of two is not changed, nor is the most likely class.
 Axes: n object, c class.
 """
@@ -17,10 +20,11 @@ from . import metrics
 COLDEST, HOTTEST = 1e-2, 1e2
 _TOLERANCE = 1e-10  # of ln T
 _MOST_STEPS = 100
+SPREAD = 0.2  # s of a training run
 
 
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """T in [0.01, 100] of logits [n, c] and labels int64 [n].
+def temperature(logits: np.ndarray, labels: np.ndarray, spread: float = np.inf) -> float:
+    """T in [0.01, 100] of logits [n, c] and labels int64 [n]; spread: s, inf for no prior.
 
     1 where every object is told right by a margin, since then no finite sharpness is the best one, and where there are no
     objects; 100 where the logits order the objects worse than chance.
@@ -36,14 +40,14 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     labels = np.asarray(labels, np.int64)
     low, high = np.log(COLDEST), np.log(HOTTEST)
     # falling in ln T: positive below the root
-    slope_low, slope_high = _slope(z, labels, low)[0], _slope(z, labels, high)[0]
+    slope_low, slope_high = _slope(z, labels, low)[0], _slope(z, labels, high, spread)[0]
     if slope_low <= 0:
         return 1.0
     if slope_high >= 0:
         return HOTTEST
     t = 0.0
     for _ in range(_MOST_STEPS):
-        slope, curvature = _slope(z, labels, t)
+        slope, curvature = _slope(z, labels, t, spread)
         low, high = (t, high) if slope > 0 else (low, t)
         step = slope / curvature if curvature > 0 else np.inf
         new = t + step
@@ -55,13 +59,15 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(t))
 
 
-def _slope(z: np.ndarray, labels: np.ndarray, log_t: float) -> tuple[float, float]:
-    """L'(b) and L''(b) / T, the latter being -d L'(b) / d ln T, at b = exp(-log_t)."""
+def _slope(z: np.ndarray, labels: np.ndarray, log_t: float, spread: float = np.inf) -> tuple[float, float]:
+    """L'(b) - ln T / (n b s^2) and its derivative by -ln T, at b = exp(-log_t)."""
     b = np.exp(-log_t)
     p = _softmax(z * b)
     mean = (p * z).sum(1)
     variance = (p * (z - mean[:, None]) ** 2).sum(1)
-    return float((mean - z[np.arange(len(z)), labels]).mean()), float(variance.mean() * b)
+    prior = 1 / (len(z) * b * spread**2)
+    slope = (mean - z[np.arange(len(z)), labels]).mean() - log_t * prior
+    return float(slope), float(variance.mean() * b + (1 + log_t) * prior)
 
 
 def apply(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

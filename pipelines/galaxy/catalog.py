@@ -79,6 +79,27 @@ class Subset:
         return self.source.read(self.indices[np.atleast_1d(np.asarray(indices))])
 
 
+class Middle:
+    """The middle of the images of another source, `share` of each side."""
+
+    def __init__(self, source: ImageSource, share: float):
+        self.source, self.share = source, share
+        n_band, *sides = source.shape
+        self.bands, self.present = source.bands, source.present
+        self.shape = (n_band, *(max(1, round(share * side)) for side in sides))
+        self.levels = getattr(source, "levels", 0)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """float32 [m, band, y, x]."""
+        images = self.source.read(indices)
+        height, width = self.shape[1:]
+        top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+        return np.ascontiguousarray(images[:, :, top : top + height, left : left + width])
+
+
 @dataclass(frozen=True, eq=False)
 class Catalog:
     """Objects in one order.

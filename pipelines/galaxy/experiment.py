@@ -16,6 +16,7 @@ from sciml.pipelines.errors import DataError, SettingsError, suggest
 from sciml.pipelines.progress import Progress
 
 from . import packed, pixels
+from .auxiliary import targets
 from .catalog import Catalog
 from .feed import Feed
 from .gather import Gathered, gather
@@ -55,6 +56,7 @@ class Prepared:
     feed: Feed
     pixels: Pixels | None
     preprocessor: Preprocessor | None
+    auxiliary: np.ndarray | None = None  # targets beside the label [n, a]
 
 
 def prepare(settings: Train, folder: Path, progress: Progress) -> Experiment:
@@ -133,6 +135,8 @@ def _arms(settings: Train, catalog: Catalog) -> tuple[str, ...]:
         if not has[arm]:
             missing = "an image" if not has["image"] else "an input column"
             raise SettingsError(f"--arms {arm}: no object has {missing}", hint="give both --images and --table")
+    if settings.retrieval and "table" not in wanted:
+        raise SettingsError("--retrieval asks table rows: no model of the table alone is trained", hint="add table to --arms")
     return tuple(arm for arm in ARMS if arm in wanted)
 
 
@@ -162,7 +166,7 @@ def prepare_model(
     if arm != "image":
         prepared_columns = preprocess.fit(catalog.table.iloc[train], recipe(settings), catalog.labels[train])
     feed = Feed(catalog, prepared_pixels, prepared_columns, device, share=feeds)
-    shape = _shape(settings, catalog, arm, prepared_columns)
+    shape = _shape(settings, catalog, arm, prepared_columns, len(train))
     edges = None
     if shape.n_bins:
         edges = quantile_edges(feed.table.rows(torch.from_numpy(train)).to("cpu"), shape.n_bins)
@@ -175,7 +179,14 @@ def prepare_model(
     if statmorph and arm != "table":
         with_image = train[catalog.images.present[train]]
         model.backbone.fit(feed.ready(feed.sample(torch.from_numpy(with_image))).image.cpu())
-    return Prepared(model, feed, prepared_pixels, prepared_columns)
+    if model.retrieval is not None:
+        groups = train if catalog.groups is None else np.unique(catalog.groups[train], return_inverse=True)[1]
+        rows = feed.table.rows(torch.from_numpy(train).to(feed.device)).to("cpu")
+        model.retrieval.store(rows, torch.from_numpy(catalog.labels[train]), torch.from_numpy(groups))
+    wanted = None
+    if settings.auxiliary:
+        wanted = targets(catalog.withheld, settings.auxiliary, train)
+    return Prepared(model, feed, prepared_pixels, prepared_columns, wanted)
 
 
 def recipe(settings: Train) -> Recipe:
@@ -186,7 +197,7 @@ def recipe(settings: Train) -> Recipe:
     )  # fmt: skip
 
 
-def _shape(settings: Train, catalog: Catalog, arm: str, columns: Preprocessor | None) -> ModelShape:
+def _shape(settings: Train, catalog: Catalog, arm: str, columns: Preprocessor | None, n_train: int) -> ModelShape:
     image, table = arm != "table", arm != "image"
     bands, size = (catalog.images.shape[0], catalog.images.shape[-1]) if image else (0, 0)
     n_continuous = len(columns.continuous) if table else 0
@@ -199,6 +210,7 @@ def _shape(settings: Train, catalog: Catalog, arm: str, columns: Preprocessor | 
         fusion=settings.fusion, d_fusion=settings.width, head_dropout=settings.dropout,
         image_dropout=hidden, table_dropout=hidden, table_arguments=_table_arguments(settings) if table else {},
         fusion_arguments={"dropout": settings.dropout} if image and table else {},
+        n_stored=n_train if settings.retrieval and arm == "table" else 0, n_auxiliary=0 if settings.retrieval and arm == "table" else len(settings.auxiliary),
     )  # fmt: skip
 
 

@@ -185,7 +185,7 @@ def _train_one(run, experiment, settings, which, device, progress, task, asked, 
         task.advance(objects, model=name)
 
     hooks = Hooks(run.load, run.save, on_epoch, on_step, asked)
-    job = Job(name, arm, fold, split.train, split.validation, experiment.catalog.labels, len(experiment.catalog.classes))
+    job = Job(name, arm, fold, split.train, split.validation, experiment.catalog.labels, len(experiment.catalog.classes), prepared.auxiliary)
     cached = _cached(prepared, settings, progress)
     trainer = Trainer(job, prepared.model, prepared.feed, settings, hooks, cached)
     task.advance(trainer.state.steps_done * settings.batch_size)
@@ -214,7 +214,7 @@ def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, spl
     views = 1 if settings.backbone == "statmorph" else settings.views
     held = predict_logits(prepared.model, prepared.feed, split.validation, views=views, cached=cached)
     labels = catalog.labels[split.validation]
-    t = calibrate.temperature(held.mean(1), labels)
+    t = calibrate.temperature(held.mean(1), labels, calibrate.SPREAD)
     threshold = None
     if experiment.positive is not None:
         threshold = best_threshold(labels == experiment.positive, calibrate.apply(held.mean(1), t)[:, experiment.positive])
@@ -236,7 +236,7 @@ def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, spl
 
 def _choice(settings: Train) -> dict:
     """How files are read, for those that will be predicted."""
-    kept = ("id", "image_id", "pattern", "bands", "image_size", "fit", "categorical", "ra", "dec", "match_radius")
+    kept = ("id", "image_id", "pattern", "bands", "image_size", "fit", "field", "categorical", "ra", "dec", "match_radius")
     return {n: list(v) if isinstance(v := getattr(settings, n), tuple) else v for n in kept}
 
 

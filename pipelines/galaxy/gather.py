@@ -22,6 +22,7 @@ from . import roles
 from .catalog import Catalog
 from .identifiers import ID, identified, text
 from .joining import match_ids, match_positions
+from .near_copies import GROUP_OPTION, find_near_copies, grouped_by_copies
 from .packed import is_packed, open_packed
 from .pictures import ROW, attach
 from .settings import Choice
@@ -82,6 +83,7 @@ def _packed(choice: Choice) -> Gathered:
     """A packed file brings its own labels and roles; columns may still be left out."""
     made = Gathered(open_packed(choice.images))
     given = [f"--{name.replace('_', '-')}" for name in _DECIDED if getattr(choice, name)]
+    given += ["--field"] * (choice.field != 1.0)
     if given:
         made.notes.append(f"{choice.images.name} is packed: {', '.join(given)} were decided when it was made")
     if choice.leave_out:
@@ -204,9 +206,10 @@ def _roles(
 ) -> Catalog:
     """A catalog without images: each column is an input, a nuisance, withheld, or ignored."""
     where = choice.table[0].name if choice.table else "the images"
-    known = {option: [catalogs.column_of(frame, n, where) for n in getattr(choice, option)]
-             for option in ("inputs", "nuisance", "leave_out", "categorical")}  # fmt: skip
-    group = catalogs.column_of(frame, choice.group, where) if choice.group is not None else _tracked(frame, made)
+    known = {option: [catalogs.column_of(frame, n, where) for n in getattr(choice, option, ())]
+             for option in ("inputs", "nuisance", "leave_out", "categorical", "auxiliary")}  # fmt: skip
+    asked = choice.group is not None and not _by_copies(frame, choice)
+    group = catalogs.column_of(frame, choice.group, where) if asked else _tracked(frame, made)
     position = _positions(frame, choice) or ()
     why: dict[str, list[str]] = {}
     for name in frame.columns:
@@ -219,7 +222,7 @@ def _roles(
     table = pd.DataFrame({n: _input(n, frame[n], known["categorical"], n in known["inputs"]) for n in chosen("input")})
     nuisance = pd.DataFrame({n: _plain(frame[n]) for n in chosen("nuisance", "position")})
     withheld = frame[[n for n in chosen("withheld") if frame[n].notna().any()]]
-    return Catalog(
+    catalog = Catalog(
         ids=ids,
         table=table,
         labels=None if label is None else label.values,
@@ -228,6 +231,24 @@ def _roles(
         nuisance=nuisance,
         withheld=withheld,
     )
+    return _together(catalog, made) if choice.group is not None and not asked else catalog
+
+
+def _by_copies(frame: pd.DataFrame, choice: Choice) -> bool:
+    """Whether --group asks for near copies; a column of that name comes first."""
+    return choice.group == GROUP_OPTION and GROUP_OPTION not in frame.columns
+
+
+def _together(catalog: Catalog, made: Gathered) -> Catalog:
+    """Near copies among the rows in one group."""
+    copies = find_near_copies(catalog.table)
+    catalog = grouped_by_copies(catalog, copies)
+    _, sizes = np.unique(catalog.groups, return_counts=True)
+    made.notes.append(
+        f"near copies stay together in every split: {copies.rows:,} of {len(catalog):,} rows have one; "
+        f"{(sizes > 1).sum():,} groups of several rows, the largest of {sizes.max()}"
+    )
+    return catalog
 
 
 def _tracked(frame: pd.DataFrame, made: Gathered) -> str | None:
@@ -250,6 +271,8 @@ def _role(
 ) -> str:
     if name in known["leave_out"]:
         return "left out"
+    if name in known["auxiliary"]:
+        return "withheld: learned beside the label"
     if name in known["inputs"]:
         return "input" if frame[name].notna().any() else "withheld: every cell is missing"
     if name == group:

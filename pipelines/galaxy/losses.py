@@ -32,6 +32,17 @@ def object_loss(
     return -(target * log_p).sum(1)
 
 
+def log_shares(labels: np.ndarray, n_classes: int) -> Tensor:
+    """log(C share_c) [c], 0 for a class without objects: subtracted from the logits where training shows classes equally often.
+
+    What is learnt from balanced classes is log p - log share + const (Menon et al. 2021, arXiv:2007.07314), so that the
+    logits themselves stay those of the objects as they are.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    shares = counts * np.count_nonzero(counts) / max(len(labels), 1)
+    return torch.from_numpy(np.log(np.where(counts > 0, shares, 1.0)))
+
+
 def class_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
     """Weights [c] inversely proportional to the counts of the classes, 1 on average over the objects."""
     counts = np.bincount(labels, minlength=n_classes)

@@ -15,7 +15,7 @@ from sciml.pipelines.readers import catalogs, cutouts, images
 from sciml.pipelines.readers.skipped import Skipped, listed
 
 from . import roles
-from .catalog import Catalog, Subset
+from .catalog import Catalog, Middle, Subset
 from .joining import Match, match_ids, match_positions, nothing_matched
 from .settings import Choice
 from .sources import ImageSet
@@ -43,7 +43,7 @@ def attach(
         made.notes.append(f"--limit: {choice.limit:,} of {len(catalog):,} objects")
         catalog, image_of = catalog.take(keep), image_of[keep]
     if pictures.cutouts is None:
-        return _from_source(catalog, pictures, image_of)
+        return _from_source(catalog, pictures, image_of, choice.field)
     return _from_files(catalog, pictures, image_of, choice, made, progress, min(choice.workers or cores, _MOST_THREADS))
 
 
@@ -124,8 +124,9 @@ def _rows(catalog: Catalog, match: Match, pictures: ImageSet, unmatched: str) ->
     return Catalog(ids=names, classes=catalog.classes, **parts, **frames), shown
 
 
-def _from_source(catalog: Catalog, pictures: ImageSet, image_of: np.ndarray) -> Catalog:
-    source = Subset(pictures.source, np.maximum(image_of, 0))
+def _from_source(catalog: Catalog, pictures: ImageSet, image_of: np.ndarray, field: float) -> Catalog:
+    whole = pictures.source
+    source = Subset(whole if field == 1.0 else Middle(whole, field), np.maximum(image_of, 0))
     source.present = source.present & (image_of >= 0)
     return replace(catalog, images=source)
 
@@ -148,7 +149,12 @@ def _from_files(
         catalog = catalog.take(np.array([name in facts for name in catalog.ids], bool))
     bands = choice.bands or pictures.bands or images.default_bands(shape[0], level)
     source = cutouts.CutoutFiles(
-        [wanted[name] if name in facts else None for name in catalog.ids], bands, shape, how=choice.fit, levels=level
+        [wanted[name] if name in facts else None for name in catalog.ids],
+        bands,
+        shape,
+        how=choice.fit,
+        levels=level,
+        field=choice.field,
     )
     filled = [name for name, fact in facts.items() if fact.missing]
     if filled:
@@ -181,7 +187,7 @@ def _shape(facts: dict[str, cutouts.Facts], choice: Choice, made) -> tuple[int, 
     if not facts:
         raise DataError("no image can be used", hint="look at one of them with another program")
     n_band = next(iter(facts.values())).shape[0]
-    sizes = Counter(fact.shape[1:] for fact in facts.values())
+    sizes = Counter(tuple(max(1, round(choice.field * n)) for n in fact.shape[1:]) for fact in facts.values())
     (height, width), count = sizes.most_common(1)[0]
     if choice.image_size is not None:
         height = width = choice.image_size

@@ -49,6 +49,7 @@ class Choice:
     bands: tuple[str, ...] = setting((), "names of the bands, in order; default: those of the files", panel=IMAGES)
     image_size: int | None = setting(None, "pixels a side; default: the most common size", panel=IMAGES)
     fit: Literal["resize", "crop"] = setting("resize", "how images of another size are fitted", panel=IMAGES)
+    field: float = setting(1.0, "share of each side that is used, about the centre; 0.5: the middle half", panel=IMAGES)
     label: str | None = setting(
         None,
         'column of the class, or a rule: "P_MG>0.4", "gz2_class~(m)"; "folder": the folder of the image',
@@ -58,7 +59,9 @@ class Choice:
         (), 'label values in class order, with names if you like: "0=non,-1=pre,1=post"', panel=LABEL
     )
     group: str | None = setting(
-        None, "column of objects that stay together in a split, e.g. the merger tree", panel=TABLE
+        None,
+        "column of objects that stay together in a split, e.g. the merger tree; near-copies: rows that nearly repeat another",
+        panel=TABLE,
     )
     inputs: tuple[str, ...] = setting((), "columns the model sees; default: all that are nothing else", panel=TABLE)
     categorical: tuple[str, ...] = setting((), "numeric columns that are codes, not quantities", panel=TABLE)
@@ -80,6 +83,7 @@ class Choice:
     def __post_init__(self):
         positive(self, "image_size", "match_radius", "limit", "workers")
         require(0 <= self.most_skipped <= 1, f"--most-skipped {self.most_skipped}: must lie in 0..1")
+        require(0 < self.field <= 1, f"--field {self.field}: must lie in 0..1, above 0")
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, f"--classes names {', '.join(repeated)} more than once")
         require(len(self.classes) != 1, f"--classes {self.classes[0] if self.classes else ''}: needs at least two")

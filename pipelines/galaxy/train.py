@@ -1,7 +1,7 @@
 """One training job: one model, one split, resumable to the bit.
 
 Order, augmentation and dropout are pure functions of (seed, epoch, step); everything else of a job's state is in its checkpoint. The
-model that is kept has averaged weights, of the epoch with the least log loss on the validation objects.
+model that is kept has averaged weights, of the epoch with the least log loss on the validation objects or of the last.
 
 Legend: b object of a batch, c class.
 """
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from sciml.pipelines.compute.world import World
-from sciml.pipelines.errors import NumericalError
+from sciml.pipelines.errors import NumericalError, SettingsError
 
 from .augment import augment, drawer
+from .auxiliary import auxiliary_loss
 from .distributed import share_statistics
 from .features import CachedFeatures
 from .feed import Feed, Sample
-from .losses import class_weights, object_loss
+from .losses import class_weights, log_shares, object_loss
 from .model import GalaxyModel
 from .parameters import parameter_groups
 from .schedule import Average, order_of, rate_factor, seed_of
@@ -35,7 +36,10 @@ SAVE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Job:
-    """What to train: `name` is the checkpoint's; `train` and `validation` are positions in the feed, `labels` [n] of all objects."""
+    """What to train: `name` is the checkpoint's; `train` and `validation` are positions in the feed, `labels` [n] of all objects.
+
+    auxiliary: float32 [n, a], what else is to be learned, or None.
+    """
 
     name: str
     arm: str
@@ -44,6 +48,7 @@ class Job:
     validation: np.ndarray
     labels: np.ndarray
     n_classes: int
+    auxiliary: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class Trainer:
     ):
         self.job, self.feed, self.settings, self.hooks = job, feed, settings, hooks or Hooks()
         self.cached, self.world, self.device = cached, World(), feed.device
+        if self.world.size > 1 and model.retrieval is not None:
+            raise SettingsError("--retrieval compares the rows of a whole batch: train it in one process, without torchrun")
         self.model = model.to(self.device).freeze_backbone(settings.freeze)
         if self.world.size > 1:
             share_statistics(self.model)
@@ -100,10 +107,14 @@ class Trainer:
         self.best_weights: dict[str, Tensor] = {}
         self.state = State()
         self.labels = torch.from_numpy(job.labels).to(self.device)
+        self.auxiliary = None if job.auxiliary is None else torch.from_numpy(job.auxiliary).to(self.device)
         weights = np.ones(job.n_classes)
         if settings.balance == "weights":
             weights = class_weights(job.labels[job.train], job.n_classes)
         self.weights = torch.from_numpy(weights).float().to(self.device)
+        self.offset = torch.zeros(job.n_classes, device=self.device)
+        if settings.balance != "none":
+            self.offset = log_shares(job.labels[job.train], job.n_classes).float().to(self.device)
         self.steps_per_epoch = -(-len(job.train) // settings.batch_size)
         stored = self.hooks.load(job.name)
         if stored:
@@ -116,7 +127,7 @@ class Trainer:
         """True when the job is finished, False when it was stopped."""
         state, settings = self.state, self.settings
         while not state.finished and state.epoch < settings.epochs:
-            if not self._one_epoch():
+            if not self.one_epoch():
                 self.save()
                 return False
             self._measure()
@@ -134,10 +145,12 @@ class Trainer:
         self.save()
         return True
 
-    def _one_epoch(self) -> bool:
+    def one_epoch(self) -> bool:
         """Steps from `state.step` on; False if a stop was asked for."""
         state, settings, job = self.state, self.settings, self.job
         order = order_of(settings.seed, state.epoch, job.labels[job.train], settings.balance == "sampling")
+        if self.model.retrieval is not None:
+            order = self.model.retrieval.beside(order, torch.Generator().manual_seed(seed_of(settings.seed, job.fold, state.epoch)))
         index = torch.from_numpy(job.train)[order]
         self.model.train()
         for start in range(state.step * settings.batch_size, len(index), settings.batch_size):
@@ -161,10 +174,12 @@ class Trainer:
         own = index[rows]
         labels = self.labels[own.to(self.device)]
         weights = self.weights[labels]
-        logits = self._logits(own, drawer(seed, len(index), rows))
+        logits, others = self._logits(own, drawer(seed, len(index), rows))
         losses = object_loss(
-            logits, labels, settings.loss, smoothing=settings.label_smoothing, gamma=settings.focal_gamma
+            logits - self.offset, labels, settings.loss, smoothing=settings.label_smoothing, gamma=settings.focal_gamma
         )
+        if others is not None:
+            losses = losses + auxiliary_loss(others, self.auxiliary[own.to(self.device)])
         (total,) = world.sum(weights.sum())
         loss = (weights * losses).sum() / total.clamp_min(1e-6)
         self.optimizer.zero_grad()
@@ -180,21 +195,32 @@ class Trainer:
         steps = self.settings.epochs * self.steps_per_epoch
         return steps, int(self.settings.warmup * steps)
 
-    def _logits(self, index: Tensor, draw) -> Tensor:
-        """Logits [b, c] of objects as training shows them."""
+    def _logits(self, index: Tensor, draw) -> tuple[Tensor, Tensor | None]:
+        """Logits [b, c] of objects as training shows them, and those [b, a] of what is learned beside the label."""
+        model = self.model
         with _precision(self.settings.precision, self.device):
-            if self.cached is not None:
-                kinds = (draw() * self.cached.views).long().clamp_(max=self.cached.views - 1)
-                features = self.cached.features(index, kinds)
-                sample = self.feed.sample(index, with_images=False)
-                tokens = self.model.encode_table(sample.table)
-                return self.model.head(self.model.fuse(features, tokens, self.cached.present_of(index)))
-            sample = self._changed(self.feed.sample(index), draw)
-            return self.model(sample.image, sample.table, sample.image_present)
+            if model.retrieval is not None:
+                return self._retrieved(index, draw), None
+            embedding = self._embedding(index, draw)
+            return model.head(embedding), None if model.auxiliary is None else model.auxiliary(embedding)
+
+    def _embedding(self, index: Tensor, draw) -> Tensor:
+        if self.cached is not None:
+            kinds = (draw() * self.cached.views).long().clamp_(max=self.cached.views - 1)
+            features = self.cached.features(index, kinds)
+            tokens = self.model.encode_table(self.feed.sample(index, with_images=False).table)
+            return self.model.fuse(features, tokens, self.cached.present_of(index))
+        sample = self._changed(self.feed.sample(index), draw)
+        return self.model.embed(sample.image, sample.table, sample.image_present)
+
+    def _retrieved(self, index: Tensor, draw) -> Tensor:
+        sample = self._changed(self.feed.sample(index), draw)
+        known = torch.searchsorted(torch.from_numpy(self.job.train).contiguous(), index).to(self.device)
+        return self.model(sample.image, sample.table, sample.image_present, known=known)
 
     def _changed(self, sample: Sample, draw) -> Sample:
         if sample.image is not None and self.settings.augment and "none" not in self.settings.augment:
-            changed = augment(sample.image, self.settings.augment, self.feed.pixels.noise, draw)
+            changed = augment(sample.image, self.settings.augment, self.feed.pixels.noise, draw, self.settings.zoom)
             sample = replace(sample, image=changed)
         return self.feed.ready(sample)
 
@@ -222,7 +248,7 @@ class Trainer:
                 f"{job.name}: the loss is {row['train_loss']} in training and {held} in validation after epoch {row['epoch']}",
                 hint="lower --learning-rate; the last good weights are in the run's checkpoints",
             )
-        if held < state.best["loss"]:
+        if held < state.best["loss"] or self.settings.keep == "last":
             state.best = {"loss": held, "epoch": row["epoch"]}
             self.best_weights = {name: value.clone() for name, value in self.average.values.items()}
         state.rows.append(row)

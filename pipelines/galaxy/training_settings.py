@@ -43,6 +43,9 @@ class Train(Choice):
     modality_dropout: float = setting(
         0.15, "rate at which training hides image or table of an object that has both", panel=MODEL
     )
+    retrieval: bool = setting(
+        False, "the table model also asks the training rows that look alike; take a large --batch-size", panel=MODEL
+    )
     pretrained: bool = setting(False, "start a timm backbone from its pretrained weights", panel=MODEL)
 
     epochs: int = setting(20, "passes over the training objects", panel=TRAINING)
@@ -59,10 +62,18 @@ class Train(Choice):
     loss: Literal["cross_entropy", "focal"] = setting("cross_entropy", "loss", panel=TRAINING)
     focal_gamma: float = setting(2.0, "how much the focal loss spares what is already right", panel=TRAINING)
     label_smoothing: float = setting(0.05, "share of the label spread over all classes", panel=TRAINING)
+    auxiliary: tuple[str, ...] = setting(
+        (), "columns that are learned beside the label, e.g. vote fractions; no inputs, and not needed to predict", panel=TRAINING
+    )
     balance: Literal["none", "weights", "sampling"] = setting(
-        "none", "rare classes weigh more in the loss, or are drawn more often", panel=TRAINING
+        "none",
+        "rare classes weigh more in the loss, or are drawn more often; probabilities stay those of the objects as they are",
+        panel=TRAINING,
     )
     ema: float = setting(0.98, "decay per step of the averaged weights that are used in the end; 0: none", panel=TRAINING)
+    keep: Literal["best", "last"] = setting(
+        "best", "which weights are kept: of the epoch with the least validation loss, or of the last", panel=TRAINING
+    )
     patience: int | None = setting(None, "stop after this many epochs without better validation", panel=TRAINING)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the forward pass", panel=TRAINING)
 
@@ -70,6 +81,7 @@ class Train(Choice):
         ("flip", "rotate", "shift", "zoom", "noise"),
         "any of flip, rotate, shift, zoom, psf, noise, redshift, or none", panel=AUGMENTATION,
     )  # fmt: skip
+    zoom: float = setting(1.12, "largest factor by which zoom makes galaxies larger or smaller", panel=AUGMENTATION)
     views: int = setting(8, "flips and quarter turns averaged in a prediction: 1, 2, 4 or 8", panel=AUGMENTATION)
 
     stretch: Literal["auto", "asinh", "none"] = setting(
@@ -108,7 +120,9 @@ class Train(Choice):
             value = getattr(self, name)
             require(0 <= value < 1, f"--{name.replace('_', '-')} {value}: must lie in 0..1, below 1")
         require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay}: must lie in 0..1, above 0")
+        require(self.keep == "best" or self.patience is None, "--patience waits for the best epoch: leave --keep last out")
         require(self.focal_gamma >= 0, f"--focal-gamma {self.focal_gamma}: must not be negative")
+        require(1 <= self.zoom <= 4, f"--zoom {self.zoom}: must lie in 1..4")
         require(self.views in (1, 2, 4, 8), f"--views {self.views}: expected 1, 2, 4 or 8")
         require(self.folds >= 1, f"--folds {self.folds}: must be at least 1")
         require(0 < self.validation < 0.5, f"--validation {self.validation}: must lie between 0 and 0.5")

@@ -240,12 +240,13 @@ def sky_position(cutout: Cutout) -> tuple[float, float]:
 class CutoutFiles:
     """All cutouts of a folder as one source of images [m, band, y, x], read when asked for.
 
-    `present` is False where an object has no image; such images are zero. Pickles into worker processes.
+    `field` is the share of each side that is used, about the centre; `how` the rest is fitted to `shape`. `present` is False
+    where an object has no image; such images are zero. Pickles into worker processes.
     """
 
     def __init__(
         self, cutouts: Sequence[Cutout | None], bands: Sequence[str], shape: tuple[int, int, int], *, how: str = "resize",
-        levels: int = 0,
+        levels: int = 0, field: float = 1.0,
     ):  # fmt: skip
         if len(bands) != shape[0]:
             raise SettingsError(f"--bands names {len(bands)} bands, the images have {shape[0]}")
@@ -255,6 +256,7 @@ class CutoutFiles:
         self.present = np.array([cutout is not None for cutout in cutouts], bool)
         self.how = how
         self.levels = levels
+        self.field = field
 
     def __len__(self) -> int:
         return len(self.cutouts)
@@ -272,4 +274,4 @@ class CutoutFiles:
         image = images.fill_missing(images.scaled(*images.read_cutout(cutout)))[0]
         if len(image) != self.shape[0]:
             raise DataError(f"{cutout.name} has {len(image)} bands, the others {self.shape[0]}")
-        return images.fit(image, *self.shape[1:], self.how)
+        return images.fit(images.central(image, self.field), *self.shape[1:], self.how)

@@ -223,6 +223,11 @@ def fit(image: np.ndarray, height: int, width: int, how: str = "resize") -> np.n
     return _padded(image, height, width)
 
 
+def central(image: np.ndarray, share: float) -> np.ndarray:
+    """The middle of an image [band, y, x], `share` of each side, at least one pixel."""
+    return _cut(image, *(max(1, round(share * n)) for n in image.shape[1:]))
+
+
 def _cut(image: np.ndarray, height: int, width: int) -> np.ndarray:
     top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
     return image[:, top : top + height, left : left + width]

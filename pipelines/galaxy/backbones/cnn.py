@@ -23,6 +23,7 @@ from sciml.pipelines.errors import SettingsError
 
 from .layout import BandNorm, ImageFeatures, band_statistics
 
+FINE = {"widths": (24, 48, 96, 160), "stride": 2}  # arguments of `cnn_fine`
 SMALLEST = 16  # pixels: below it the last feature map would be a single point
 
 
@@ -56,11 +57,12 @@ class Residual(nn.Module):
 
 
 class CutoutNet(nn.Module):
-    """image [b, band, y, x] -> ImageFeatures(tokens [b, n, d_image], pooled [b, d_image]), n about (y / 8) (x / 8).
+    """image [b, band, y, x] -> ImageFeatures(tokens [b, n, d_image], pooled [b, d_image]), n about (y / 8) (x / 8) / stride^2.
 
     Args:
         n_bands: number of bands.
         widths: channels of the stem and of the three stages behind it.
+        stride: of the stem; 2 sees fine detail, such as two nuclei close together, at a quarter of the cost.
         mean, std: band statistics of the training split; 0 and 1 where they are None.
         asymmetry: whether the residual under rotation by 180 degrees is shown as well.
         dropout: rate on whole channels of the last map.
@@ -71,6 +73,7 @@ class CutoutNet(nn.Module):
         n_bands: int,
         *,
         widths: Sequence[int] = (24, 48, 96, 192),
+        stride: int = 1,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         asymmetry: bool = True,
@@ -82,7 +85,9 @@ class CutoutNet(nn.Module):
         # 1.2 times as fast forward and backward on a CPU with AVX2
         self.memory_format = torch.channels_last
         stem, *stages = widths
-        self.stem = nn.Conv2d(n_bands * (2 if asymmetry else 1), stem, 3, padding=1, bias=False)
+        self.stride = stride
+        seen = n_bands * (2 if asymmetry else 1)
+        self.stem = nn.Conv2d(seen, stem, 2 * stride + 1, stride=stride, padding=stride, bias=False)
         self.stem_norm = nn.BatchNorm2d(stem)
         pairs = zip(widths[:-1], stages, strict=True)
         self.stages = nn.ModuleList([nn.Sequential(Blur(before), Residual(before, after)) for before, after in pairs])
@@ -95,8 +100,9 @@ class CutoutNet(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """The last feature map [b, d_image, y, x]."""
-        if min(image.shape[-2:]) < SMALLEST:
-            raise SettingsError(f"the backbone cnn needs cutouts of at least {SMALLEST} px, got {list(image.shape)}")
+        if min(image.shape[-2:]) < SMALLEST * self.stride:
+            least = SMALLEST * self.stride
+            raise SettingsError(f"the backbone cnn needs cutouts of at least {least} px here, got {list(image.shape)}")
         x = self.norm(image)
         if self.asymmetry:
             x = torch.cat((x, x - x.flip(-1, -2)), dim=1)
@@ -119,7 +125,7 @@ class CutoutNet(nn.Module):
 
     def token_grid(self, image_size: int) -> tuple[int, int]:
         """Grid of the image tokens for square cutouts of `image_size` pixels."""
-        side = image_size
+        side = -(-image_size // self.stride)
         for _ in self.stages:
             side = (side + 1) // 2
         return side, side

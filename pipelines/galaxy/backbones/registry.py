@@ -30,6 +30,7 @@ FAMILIES = {
 }
 OWN = {
     "cnn": "small network for cutouts of 48 to 128 px from scratch, sees the asymmetry of the galaxy as well",
+    "cnn_fine": "the same for cutouts of 80 to 160 px: a coarser first layer, half the time of cnn at 64 px",
     "statmorph": "morphology measurements as the vector (CAS, Gini-M20, MID, shape asymmetry, Sersic)",
 }
 _PREFIXES = {
@@ -157,10 +158,10 @@ def list_models(pattern: str = "", pretrained: bool = False) -> list[ModelEntry]
 
 def _own(name: str, n_bands: int, mean: Any, std: Any, arguments: dict[str, Any]) -> nn.Module:
     try:
-        if name == "cnn":
-            from .cnn import CutoutNet
+        if name in ("cnn", "cnn_fine"):
+            from .cnn import FINE, CutoutNet
 
-            return CutoutNet(n_bands, mean=mean, std=std, **arguments)
+            return CutoutNet(n_bands, mean=mean, std=std, **((FINE if name == "cnn_fine" else {}) | arguments))
         from .measurements import COLUMNS, measure_band
         from .statmorph_vector import StatmorphVector
 

@@ -78,3 +78,14 @@ def test_shares_of_a_batch_are_the_batch(kinds):
         rows = slice(rank, None, 2)
         share = augment(images[rows], kinds, (1.0, 1.0), drawer(5, 6, rows))
         torch.testing.assert_close(share, whole[rows])
+
+
+def test_zoom_makes_a_galaxy_larger_and_smaller_up_to_the_factor():
+    y, x = torch.meshgrid(*[torch.arange(64) - 31.5] * 2, indexing="ij")
+    galaxy = torch.exp(-(x**2 + y**2) / (2 * 4.0**2)).expand(200, 1, 64, 64)
+    for largest in (1.12, 1.6):
+        sizes = (
+            augment(galaxy, ("zoom",), (1.0,), drawer(0, 200), largest).sum((1, 2, 3)).sqrt() / galaxy[0].sum().sqrt()
+        )
+        assert 0.97 / largest < sizes.min() < 1.06 / largest and 0.94 * largest < sizes.max() < 1.03 * largest
+        assert sizes.log().mean().abs() < 0.15 * torch.tensor(largest).log()

@@ -92,3 +92,22 @@ def test_what_cannot_be_calibrated_is_refused():
         calibrate.temperature(np.zeros((2, 2)), np.zeros(3, int))
     with pytest.raises(ValueError, match="greater than 0"):
         calibrate.apply(np.zeros((2, 2)), 0.0)
+
+
+def test_few_objects_move_the_temperature_less_than_many():
+    """The posterior's mode: between 1 and the unbiased T, nearer to it with more objects, and a minimum by brute force."""
+    z, labels = logits(n=4000)
+    z, n = 2.5 * z, 40
+    few, many = (calibrate.temperature(z[:m], labels[:m], 0.2) for m in (n, 4000))
+    assert 1 < few < calibrate.temperature(z[:n], labels[:n])
+    assert many == pytest.approx(calibrate.temperature(z, labels), rel=0.02)
+    grid = np.exp(np.linspace(-1, 2, 3001))
+    loss = [
+        -np.log(calibrate.apply(z[:n], t)[np.arange(n), labels[:n]]).sum() + np.log(t) ** 2 / (2 * 0.2**2) for t in grid
+    ]
+    assert few == pytest.approx(grid[np.argmin(loss)], rel=2e-3)
+
+
+def test_logits_worse_than_chance_keep_a_finite_temperature_under_a_prior():
+    z, labels = logits(n=50)
+    assert 1 < calibrate.temperature(-z, labels, 0.2) < calibrate.HOTTEST

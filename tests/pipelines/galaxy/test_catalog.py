@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sciml.pipelines.errors import DataError
-from sciml.pipelines.galaxy.catalog import ArrayImages, Catalog, ImageSource, Subset
+from sciml.pipelines.galaxy.catalog import ArrayImages, Catalog, ImageSource, Middle, Subset
 from sciml.pipelines.galaxy.samples import tiny_catalog
 
 
@@ -67,6 +67,14 @@ def test_images_in_memory():
         ArrayImages(np.zeros((2, 3, 4, 4)), ("r", "g"))
     with pytest.raises(DataError, match="is needed"):
         ArrayImages(np.zeros((2, 4, 4)))
+
+
+def test_the_middle_of_every_image():
+    whole = ArrayImages(np.random.default_rng(0).normal(size=(3, 2, 8, 12)), present=np.array([True, False, True]))
+    middle = Middle(whole, 0.5)
+    assert middle.shape == (2, 4, 6) and len(middle) == 3 and middle.present.tolist() == [True, False, True]
+    np.testing.assert_array_equal(middle.read([2, 0]), whole.read([2, 0])[:, :, 2:6, 3:9])
+    np.testing.assert_array_equal(Subset(middle, [1]).read(0), whole.read(1)[:, :, 2:6, 3:9])
 
 
 def test_an_empty_catalog_is_a_catalog():

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sciml.pipelines.galaxy.losses import class_weights, object_loss
+from sciml.pipelines.galaxy.losses import class_weights, log_shares, object_loss
 
 LOGITS = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0])
@@ -36,3 +36,13 @@ def test_weights_even_out_the_classes():
     assert weights[2] == 0.0
     assert weights[0] * 90 == pytest.approx(weights[1] * 10)
     assert weights[labels].mean() == pytest.approx(1.0)
+
+
+def test_shares_turn_logits_of_the_objects_into_those_of_balanced_classes():
+    """Bayes: p(c | x) of the objects, divided by the share of c, is p(c | x) where classes are equally frequent."""
+    labels = np.array([0] * 60 + [1] * 30 + [2] * 10)
+    likelihood = np.array([0.2, 0.5, 0.9])  # of some x, in each class
+    posterior = likelihood * np.array([0.6, 0.3, 0.1])
+    balanced = torch.softmax(torch.from_numpy(np.log(posterior)) - log_shares(labels, 3), 0)
+    np.testing.assert_allclose(balanced.numpy(), likelihood / likelihood.sum(), rtol=1e-12)
+    assert log_shares(np.array([0, 1, 0, 1]), 3).tolist() == [0.0, 0.0, 0.0]

@@ -79,6 +79,16 @@ def test_mixed_sizes_and_bands(tmp_path):
     assert gathered(images, table, image_size=24, fit="crop").catalog.images.shape == (3, 24, 24)
 
 
+def test_a_part_of_the_field_is_cut_out_before_images_are_fitted(tmp_path):
+    images, table = tiny_folder(tmp_path, 20, size=32)
+    whole = gathered(images, table).catalog.images.read(3)[0]
+    half = gathered(images, table, field=0.5).catalog.images
+    assert half.shape == (3, 16, 16)
+    np.testing.assert_array_equal(half.read(3)[0], whole[:, 8:24, 8:24])
+    fine = gathered(images, table, field=0.5, image_size=8).catalog.images.read(3)[0]
+    np.testing.assert_allclose(fine.mean((1, 2)), half.read(3)[0].mean((1, 2)), atol=0.01)
+
+
 def test_more_losses_than_allowed_stop_the_command(tmp_path):
     images, table = tiny_folder(tmp_path, 10)
     for path in sorted(images.iterdir())[:2]:
@@ -112,6 +122,8 @@ def test_a_stack_goes_by_row(tmp_path):
     np.save(tmp_path / "stack.npy", np.arange(4 * 25, dtype=np.float32).reshape(4, 5, 5))
     catalog = gathered(tmp_path / "stack.npy", table).catalog
     np.testing.assert_array_equal(catalog.images.read(2)[0, 0], np.arange(50, 75).reshape(5, 5))
+    middle = gathered(tmp_path / "stack.npy", table, field=0.6).catalog.images
+    np.testing.assert_array_equal(middle.read([2])[0, 0], catalog.images.read(2)[0, 0, 1:4, 1:4])
     np.save(tmp_path / "stack.npy", np.ones((5, 6, 6), np.float32))
     with pytest.raises(DataError, match="holds 5 images and .* 4 rows"):
         gathered(tmp_path / "stack.npy", table)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -33,7 +34,7 @@ def made(arm="fusion", settings=SETTINGS, hooks=None, catalog=None):
     experiment = Experiment(catalog, [hold_out(catalog)], (arm,), 1)
     prepared = prepare_model(experiment, settings, arm, 0, "cpu")
     split = experiment.splits[0]
-    job = Job(arm, arm, 0, split.train, split.validation, catalog.labels, len(catalog.classes))
+    job = Job(arm, arm, 0, split.train, split.validation, catalog.labels, len(catalog.classes), prepared.auxiliary)
     cached = cache(prepared.model, prepared.feed, 8) if settings.freeze else None
     return Trainer(job, prepared.model, prepared.feed, settings, hooks, cached)
 
@@ -105,6 +106,17 @@ def test_patience_ends_early_and_the_best_weights_are_kept():
         assert torch.equal(value, trainer.best_weights[name])
 
 
+def test_the_last_epoch_is_kept_where_that_is_wanted():
+    for keep, epoch in (("last", 3), ("best", 1)):
+        # after the first epoch no loss is as small as the one on record
+        made_now = []
+        never = Hooks(on_epoch=lambda row, made_now=made_now: made_now[0].state.best.update(loss=-1.0))
+        made_now.append(trainer := made(settings=replace(SETTINGS, epochs=3, keep=keep), hooks=never))
+        assert trainer.run() and trainer.state.best["epoch"] == epoch
+        same = [torch.equal(v, trainer.average.values[n]) for n, v in trainer.model.state_dict().items()]
+        assert all(same) == (keep == "last")
+
+
 def test_divergence_is_an_error():
     with pytest.raises(NumericalError, match="lower --learning-rate|loss is nan"):
         made("table", replace(SETTINGS, learning_rate=1e30, clip=1e30)).run()
@@ -173,3 +185,18 @@ def test_two_processes_train_the_same_model(tmp_path):
         torch.testing.assert_close(a[name], wanted, rtol=1e-4, atol=1e-5)
     for row, wanted in zip(rows, alone.state.rows, strict=True):
         assert row["train_loss"] == pytest.approx(wanted["train_loss"], rel=1e-6)
+
+
+def test_targets_beside_the_label_teach_and_are_no_input():
+    """A fraction that only the image tells is learned, and the label's model needs it no more."""
+    catalog = learnable()
+    votes = np.clip(catalog.labels * 0.8 + np.linspace(0, 0.2, len(catalog)), 0, 1)
+    catalog = replace(catalog, withheld=pd.DataFrame({"votes": votes}))
+    trainer = made("image", replace(SETTINGS, auxiliary=("votes",), epochs=8, learning_rate=5e-3), catalog=catalog)
+    assert trainer.run() and trainer.model.auxiliary is not None
+    assert trainer.state.rows[-1]["train_loss"] < 0.9 * trainer.state.rows[0]["train_loss"]
+    with torch.no_grad():
+        sample = trainer.feed.ready(trainer.feed.sample(torch.arange(len(catalog))))
+        told = torch.sigmoid(trainer.model.auxiliary(trainer.model.embed(sample.image)))[:, 0]
+        assert trainer.model(sample.image).shape == (len(catalog), 2)
+    assert np.corrcoef(told.numpy(), votes)[0, 1] > 0.5

@@ -1,6 +1,7 @@
 """Models on objects: read as in training, refused where they do not fit, averaged over folds and views."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sciml.pipelines.galaxy import packed
 from sciml.pipelines.galaxy.catalog import ArrayImages
 from sciml.pipelines.galaxy.samples import tiny_catalog
 from sciml.pipelines.galaxy.training_settings import Use
-from sciml.pipelines.galaxy.using import load, probabilities, target_path
+from sciml.pipelines.galaxy.using import _as_trained, load, probabilities, target_path
 from sciml.pipelines.progress import Progress
 
 
@@ -35,6 +36,14 @@ def test_images_that_do_not_fit(finished, tmp_path, images, words):
     file = packed.write(tmp_path / "c.h5", tiny_catalog(6, images=ArrayImages(images)))
     with pytest.raises(DataError, match=words):
         load(Use(model=finished[0], images=file), Progress())
+
+
+def test_files_are_read_as_in_training_unless_told_otherwise(tmp_path):
+    facts = {"choice": {"field": 0.5, "fit": "crop", "bands": ["r", "g"], "id": None}}
+    trained = SimpleNamespace(facts=facts, pixels=None, preprocessor=None, arm="image")
+    choice = _as_trained(Use(images=tmp_path), trained, packed=False)
+    assert (choice.field, choice.fit, choice.bands) == (0.5, "crop", ("r", "g"))
+    assert _as_trained(Use(images=tmp_path, field=0.7), trained, packed=False).field == 0.7
 
 
 def test_other_columns_are_named(finished, tmp_path):

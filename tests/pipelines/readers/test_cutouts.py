@@ -134,6 +134,8 @@ def test_a_source_reads_scales_and_fits(tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(source)).read(0), source.read(0))
     with pytest.raises(SettingsError, match="names 2 bands, the images have 3"):
         cutouts.CutoutFiles([None], ("r", "g"), (3, 8, 8))
+    half = cutouts.CutoutFiles([Cutout((paths[0],))], ("r", "g", "b"), (3, 16, 16), levels=255, field=0.5)
+    np.testing.assert_array_equal(half.read(0)[0], source.read(0)[0][:, 8:24, 8:24])
     paths[0].unlink()
     with pytest.raises(DataError, match="a.png does not exist"):
         source.read(0)

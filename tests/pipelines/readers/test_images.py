@@ -193,6 +193,13 @@ def test_resizing_keeps_the_mean_and_cropping_the_scale():
     np.testing.assert_array_equal(images.fit(image, 80, 80, "crop")[:, 8:72, 8:72], image)
 
 
+def test_the_middle_of_an_image():
+    image = np.random.default_rng(3).normal(size=(2, 10, 20)).astype(np.float32)
+    np.testing.assert_array_equal(images.central(image, 0.6), image[:, 2:8, 4:16])
+    np.testing.assert_array_equal(images.central(image, 1.0), image)
+    assert images.central(image, 0.01).shape == (2, 1, 1)
+
+
 def test_resizing_commutes_with_a_mirror():
     image = np.random.default_rng(2).normal(size=(1, 37, 37)).astype(np.float32)
     np.testing.assert_allclose(images.fit(image[:, :, ::-1], 16, 16), images.fit(image, 16, 16)[:, :, ::-1], atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sciml.pipelines.errors import SettingsError
-from sciml.pipelines.galaxy.backbones.cnn import Blur, CutoutNet
+from sciml.pipelines.galaxy.backbones.cnn import FINE, Blur, CutoutNet
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])
@@ -15,6 +15,16 @@ def test_any_bands_and_sizes(bands, size):
     assert grid == net.token_grid(size) == ((size + 7) // 8,) * 2
     assert tokens.shape == (2, grid[0] * grid[1], 8) and pooled.shape == (2, net.d_image) == (2, 8)
     assert torch.isfinite(pooled).all()
+
+
+@pytest.mark.parametrize("size", [32, 65, 96])
+def test_a_stem_of_stride_two_halves_the_grid(size):
+    net = CutoutNet(2, **FINE | {"widths": (4, 4, 6, 8)}).eval()
+    tokens, pooled, grid = net(torch.randn(2, 2, size, size))
+    assert grid == net.token_grid(size) == ((size + 15) // 16,) * 2
+    assert tokens.shape == (2, grid[0] * grid[1], 8) and torch.isfinite(pooled).all()
+    with pytest.raises(SettingsError, match="at least 32 px"):
+        net(torch.randn(1, 2, 31, 31))
 
 
 def test_a_symmetric_galaxy_has_no_residual():

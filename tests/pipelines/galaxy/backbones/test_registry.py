@@ -17,7 +17,7 @@ from sciml.pipelines.galaxy.backbones.registry import (
 from sciml.pipelines.timm_import import import_timm
 
 
-@pytest.mark.parametrize("name", ["cnn", "test_convnext", "test_vit"])
+@pytest.mark.parametrize("name", ["cnn", "cnn_fine", "test_convnext", "test_vit"])
 @pytest.mark.parametrize("bands, size", [(1, 64), (5, 96)])
 def test_one_call_for_every_kind(name, bands, size):
     backbone = build_backbone(name, bands, size, mean=(0.3,) * bands, std=(2.0,) * bands).eval()

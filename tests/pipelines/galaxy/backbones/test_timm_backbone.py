@@ -97,6 +97,18 @@ def test_a_size_the_model_does_not_take_is_resampled():
     assert backbone(torch.randn(2, 3, 50, 50)).pooled.shape == (2, backbone.d_image)
 
 
+@pytest.mark.parametrize(
+    "name, layout", [("test_efficientnet", torch.channels_last), ("test_vit", torch.contiguous_format)]
+)
+def test_convolutions_see_channels_last_and_give_the_same_numbers(name, layout):
+    backbone = build_timm(name, 3, 64).eval().double()
+    assert backbone.memory_format == layout
+    image = torch.randn(2, 3, 64, 64).double()
+    before = backbone(image)
+    backbone.memory_format = torch.contiguous_format
+    torch.testing.assert_close(backbone(image).tokens, before.tokens, atol=1e-12, rtol=1e-9)
+
+
 def test_pooled_is_what_timm_pools():
     for name in ("test_resnet", "test_vit"):
         backbone = build_timm(name, 3, 64).eval()
