@@ -8,7 +8,7 @@ longitudes and (northern) latitudes that generate the rest. Points that are thei
 
     harmonic at a copy = harmonic at the point * (-1)^(h (l + m) + u m + v s)
 
-Longitude folds: quarter (half turn and mirror, nlon divisible by 4), half (half turn, even nlon), mirror (any nlon),
+Longitude folds: quarter (half turn and mirror, even nlon), half (half turn, even nlon), mirror (any nlon),
 none. Padding of m' and j' (for equal shares of several devices) is dead: coefficients zero, weights zero.
 """
 
@@ -39,7 +39,7 @@ class Geometry:
     def __post_init__(self):
         if self.longitude_fold not in LONGITUDE_FOLDS:
             raise ValueError(f"longitude fold {self.longitude_fold!r}; accepted: {', '.join(LONGITUDE_FOLDS)}")
-        divisor = {"quarter": 4, "half": 2}.get(self.longitude_fold, 1)
+        divisor = self.turns
         if self.truncation.nlon % divisor:
             raise ValueError(
                 f"a {self.longitude_fold} fold of {self.truncation.nlon} longitudes: not divisible by {divisor}"

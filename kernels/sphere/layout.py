@@ -66,8 +66,18 @@ def join(plan: Plan | Geometry, x):
 
 
 def resample(source: Plan | Geometry, target: Plan | Geometry, x):
-    """Coefficients of one truncation as those of another: cut or padded with zeros."""
-    return join(target, split(source, x))
+    """Coefficients of one truncation as those of another: cut or padded with zeros.
+
+    With the same parity classes this moves nothing but what is cut.
+    """
+    a, b = _geometry(source), _geometry(target)
+    if (a.hemispheres, a.turns) != (b.hemispheres, b.turns):
+        return join(target, split(source, x))
+    space, (*_, m, n) = _space(x), b.modal_shape
+    x = x[:, :, :, :m, :n]
+    pad = [(0, 0)] * 3 + [(0, m - x.shape[3]), (0, n - x.shape[4])] + [(0, 0)] * (x.ndim - 5)
+    live = b.wavenumbers[2]
+    return space.where(live.reshape(*live.shape, *[1] * (x.ndim - 5)), space.pad(x, pad), 0)
 
 
 def modal_to_rows(plan: Plan | Geometry, x, kind: str = "real"):

@@ -152,7 +152,7 @@ def _geometry(t: Truncation, grid: str, fold: str, platform: str, shares: int) -
             folds = ", ".join(f"{a}-{b}" for a in ("equator", "whole") for b in LONGITUDE_FOLDS)
             raise ValueError(f"fold {fold!r}; accepted: auto, {folds}")
         return Geometry(t, grid, latitude == "equator", longitude, shares)
-    longitude = "quarter" if t.nlon % 4 == 0 else "half" if t.nlon % 2 == 0 else "mirror"
+    longitude = "quarter" if t.nlon % 2 == 0 else "mirror"
     equator = True
     if platform != "cpu":
         longitude = "half" if t.nlon % 2 == 0 else "none"

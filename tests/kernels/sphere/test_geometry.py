@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciml.kernels.sphere.geometry import LONGITUDE_FOLDS, Geometry
@@ -16,10 +16,11 @@ def geometries():
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(geometries())
 def test_folding_covers_the_grid_and_its_weights(given):
     t, grid, equator, fold, shares = given
-    if t.nlon % {"quarter": 4, "half": 2}.get(fold, 1):
+    if fold in ("quarter", "half") and t.nlon % 2:
         with pytest.raises(ValueError, match="not divisible"):
             Geometry(*given)
         return
@@ -36,10 +37,11 @@ def test_folding_covers_the_grid_and_its_weights(given):
     np.testing.assert_array_equal(flat[0], np.arange(t.nlon)[:, None] + 0 * flat[1])
 
 
+@settings(deadline=None)
 @given(geometries())
 def test_each_coefficient_has_one_place(given):
     t = given[0]
-    if t.nlon % {"quarter": 4, "half": 2}.get(given[3], 1):
+    if given[3] in ("quarter", "half") and t.nlon % 2:
         return
     total, zonal, live = Geometry(*given).wavenumbers
     s = np.indices(total.shape)[0]

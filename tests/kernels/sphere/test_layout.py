@@ -49,6 +49,18 @@ def test_resampling_cuts_and_pads():
     np.testing.assert_array_equal(layout.resample(large, small, there), x)
 
 
+@pytest.mark.parametrize("fold", ["quarter", "half", "none"])
+def test_cutting_moves_nothing_else(fold):
+    """The dynamics of the released models run on a grid of their own, beside the model's."""
+    model = Geometry(truncation("TL31"))
+    inner = Geometry(custom(31), longitude_fold="half" if fold == "half" else "mirror" if fold == "quarter" else "none")
+    x = np.random.default_rng(0).normal(size=(*model.modal_shape, 2)) * model.wavenumbers[2][..., None]
+    found = layout.resample(model, inner, x)
+    np.testing.assert_array_equal(found, layout.join(inner, layout.split(model, x)))
+    kept = (model.wavenumbers[0] <= 31) & (model.wavenumbers[1] <= 30)
+    np.testing.assert_array_equal(layout.resample(inner, model, found), x * kept[..., None])
+
+
 def test_jax_arrays_stay_there():
     geometry = Geometry(truncation("T21"))
     x = jnp.ones((*geometry.modal_shape, 1))
