@@ -1,0 +1,1 @@
+"""NeuralGCM: a primitive-equation core whose physics, analysis and output are learned."""
