@@ -43,7 +43,8 @@ class PrimitiveEquations:
     """The equations on a plan and levels; made by `primitive_equations`. A pytree whose leaves are tables.
 
     eigenvalues [*modal, 1] of the Laplacian; keep [*modal, 1] is 0 at the largest total wavenumber, whose tendency
-    is dropped, and 1 elsewhere; orography_tendency [*modal, 1] is -g laplacian(height).
+    is dropped, and 1 elsewhere; orography_tendency [*modal, 1] is -g laplacian(height). expanded: which form the
+    humidity terms take (products.py).
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class PrimitiveEquations:
     levels: SigmaLevels = field(metadata={"static": True})
     constants: Constants = field(metadata={"static": True})
     moist: bool = field(default=True, metadata={"static": True})
+    expanded: bool = field(default=False, metadata={"static": True})
 
     @property
     def reference_temperature(self) -> Array:
@@ -78,7 +80,12 @@ class PrimitiveEquations:
     def to_grid(self, state: State, *, pressure: bool = False) -> GridState:
         """The fields at the grid points; `pressure` adds log surface pressure."""
         plan, names = self.plan, sorted(state.tracers)
-        gradient = jnp.concatenate(operators.cos_lat_gradient(plan, state.log_surface_pressure), axis=-1)
+        surface = operators.cos_lat_gradient(plan, state.log_surface_pressure)
+        expanded = self.expanded and self._humidity(state) is not None
+        if expanded:
+            surface = (*surface, operators.laplacian(plan, state.log_surface_pressure))
+            humidity = operators.cos_lat_gradient(plan, state.tracers[SPECIFIC_HUMIDITY])
+        gradient = jnp.concatenate(surface, axis=-1)
         fields = [
             state.vorticity,
             state.divergence,
@@ -86,18 +93,21 @@ class PrimitiveEquations:
             state.temperature_variation,
             *(state.tracers[name] for name in names),
             gradient,
+            *(humidity if expanded else []),
             *([state.log_surface_pressure] if pressure else []),
         ]
         x = synthesise(plan, fields)
-        gradient = x[5 + len(names)]
+        gradient, after = x[5 + len(names)], x[6 + len(names) :]
         axes = len(plan.nodal_shape)
         return GridState(
             *x[:5],
             tracers=dict(zip(names, x[5:], strict=False)),
-            cos_lat_gradient=(gradient[..., :1], gradient[..., 1:]),
+            cos_lat_gradient=(gradient[..., :1], gradient[..., 1:2]),
             sin_lat=over_columns(plan.sin_lat, x[0], axes),
             sec2_lat=over_columns(plan.sec2_lat, x[0], axes),
             log_surface_pressure=x[-1] if pressure else None,
+            humidity_gradient=tuple(after[:2]) if expanded else None,
+            pressure_laplacian=gradient[..., 2:] if expanded else None,
         )
 
     def explicit(self, state: State, forcing: GridForcing | None = None) -> State:
@@ -105,15 +115,17 @@ class PrimitiveEquations:
         grid = self.to_grid(state, pressure=forcing is not None)
         force = GridTendency() if forcing is None else forcing(self, grid)
         groups = products(grid, self.tables, self.constants, self._humidity(state), force)
-        (u, v, energy, pressure), temperature, *tracers = analyse(self.plan, groups)
+        (u, v, energy, pressure, *sources), temperature, *tracers = analyse(self.plan, groups)
         keep, eigenvalues = self._over(self.keep, u), self._over(self.eigenvalues, u)
-        flux = operators.divergence_cos_lat(self.plan, (u, v))
+        flux, curl = operators.divergence_cos_lat(self.plan, (u, v)), operators.curl_cos_lat(self.plan, (u, v))
+        if sources:
+            flux, curl = flux + sources[0], curl + sources[1]
 
         def scalar(u: Array, v: Array, source: Array) -> Array:
             return keep * (source - operators.divergence_cos_lat(self.plan, (u, v)))
 
         return State(
-            vorticity=keep * operators.curl_cos_lat(self.plan, (u, v)),
+            vorticity=keep * curl,
             divergence=keep * (flux + self._over(self.orography_tendency, u) - eigenvalues * energy),
             temperature_variation=scalar(*temperature),
             log_surface_pressure=keep * pressure,
@@ -145,11 +157,13 @@ def primitive_equations(
     constants: Constants = ATMOSPHERIC.earth,
     *,
     moist: bool = True,
+    expanded: bool = False,
 ) -> PrimitiveEquations:
     """The equations on `plan` and `levels`.
 
     `reference_temperature` is a number or a profile [k] K; `orography` the non-dimensional modal height [*modal, 1];
-    `constants` are non-dimensional. SettingsError for a profile of the wrong length or without stable stratification.
+    `constants` are non-dimensional; `expanded`: the form of the humidity terms, see products.py. SettingsError for a
+    profile of the wrong length or without stable stratification.
     """
     profile = np.asarray(reference_temperature, dtype=np.float64)
     if profile.ndim > 1 or (profile.ndim == 1 and len(profile) != len(levels)):
@@ -169,4 +183,5 @@ def primitive_equations(
         levels=levels,
         constants=constants,
         moist=moist,
+        expanded=expanded,
     )

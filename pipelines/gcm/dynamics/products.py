@@ -13,7 +13,10 @@ T* = T' (1 + (R_v/R - 1) q - q_cloud) + T_ref (R_v/R - 1) q, adv x = -sigma-dot 
 d zeta/dt = curl(momentum), d div/dt = div(momentum) - laplacian(energy + orography) and source - div(flux).
 
 NOTE: the humidity part of T* with T_ref is kept in the momentum flux instead of expanding div(q grad lnps) at the grid
-points; the two agree to round-off where the grid carries quadratic products exactly.
+points; the two agree to round-off where the grid carries quadratic products exactly and the largest wavenumber is empty.
+Where GridState has the gradient of humidity, the expanded form is taken, with c = R (R_v/R - 1) T_ref:
+
+    divergence source -c (grad q . grad lnps + q laplacian(lnps)),  vorticity source c (grad lnps x grad q)
 
 Axes: [*nodal] grid axes, e optional member, k level (last).
 """
@@ -40,6 +43,7 @@ class GridState:
     """Columns at the grid points [*nodal, e, k]; surface variables and their gradient are [*nodal, e, 1].
 
     `log_surface_pressure` is None unless a forcing asked for the grid-point values. sec2_lat and sin_lat broadcast.
+    humidity_gradient, times cos(lat), and pressure_laplacian are None unless the expanded form is wanted.
     """
 
     vorticity: Array
@@ -52,6 +56,8 @@ class GridState:
     sin_lat: Array
     sec2_lat: Array
     log_surface_pressure: Array | None = None
+    humidity_gradient: tuple[Array, Array] | None = None
+    pressure_laplacian: Array | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -121,7 +127,18 @@ class Humidity:
         for name in (CLOUD_ICE, CLOUD_LIQUID):
             if name in grid.tracers:
                 adjustment = adjustment - grid.tracers[name]
-        return grid.temperature_variation * adjustment + reference * (self.gas * q)
+        virtual = grid.temperature_variation * adjustment
+        return virtual if grid.humidity_gradient is not None else virtual + reference * (self.gas * q)
+
+    def sources(self, grid: GridState, reference: Array, gas_constant: float) -> list[Array]:
+        """Sources of divergence and vorticity in the expanded form; none in the other."""
+        if grid.humidity_gradient is None:
+            return []
+        (a, b), (east, north) = grid.cos_lat_gradient, grid.humidity_gradient
+        factor = gas_constant * self.gas * reference
+        q = grid.tracers[SPECIFIC_HUMIDITY]
+        along = grid.sec2_lat * (east * a + north * b) + q * grid.pressure_laplacian
+        return [-factor * along, factor * grid.sec2_lat * (a * north - b * east)]
 
     def warmed(self, grid: GridState, reference: Array) -> Array:
         """The temperature that multiplies kappa omega / p beside the linear terms."""
@@ -147,8 +164,8 @@ def _momentum(grid: GridState, virtual: Array, adv: tuple[Array, Array], force: 
 def products(
     grid: GridState, tables: ProductTables, constants: Constants, humidity: Humidity | None, force: GridTendency
 ) -> list[list[Array]]:
-    """Groups of columns for the analysis: [u flux, v flux, energy, pressure], then [u flux, v flux, source] of T' and
-    of each tracer."""
+    """Groups of columns for the analysis: [u flux, v flux, energy, pressure] and, in the expanded form, the sources of
+    divergence and vorticity; then [u flux, v flux, source] of T' and of each tracer."""
     levels = grid.vorticity.shape[-1]
     u, v, temperature = grid.cos_lat_u, grid.cos_lat_v, grid.temperature_variation
     reference = tables.reference_temperature
@@ -159,10 +176,12 @@ def products(
     scaled_u, scaled_v = grid.sec2_lat * u, grid.sec2_lat * v
     energy = 0.5 * (scaled_u * u + scaled_v * v)
     virtual = warmed = temperature
+    sources: list[Array] = []
     if humidity is not None:
         virtual, warmed = humidity.virtual(grid, reference), humidity.warmed(grid, reference)
         wet = grid.tracers[SPECIFIC_HUMIDITY] * (humidity.gas * (temperature + reference))
         energy = energy + columns(wet, tables.height)
+        sources = humidity.sources(grid, reference, constants.gas_constant)
 
     def scalar(x: Array, *extra: Array | None) -> list[Array]:
         source = x * grid.divergence + advected(x, lower, upper)
@@ -174,7 +193,7 @@ def products(
         pressure = pressure + force.log_surface_pressure
     adv = advected(u, lower, upper), advected(v, lower, upper)
     return [
-        [*_momentum(grid, virtual, adv, force, constants), energy, pressure],
+        [*_momentum(grid, virtual, adv, force, constants), energy, pressure, *sources],
         scalar(temperature, warming, force.temperature),
         *(scalar(x, force.tracers.get(name)) for name, x in grid.tracers.items()),
     ]

@@ -225,3 +225,19 @@ def test_the_reference_profile_must_fit():
     plan, levels, _ = small()
     with pytest.raises(SettingsError, match=r"shape \(4,\) for 5 levels"):
         primitive_equations(plan, levels, np.full(4, 250.0))
+
+
+def test_the_expanded_form_of_the_humidity_terms(states):
+    """The same where the largest wavenumber is empty, as states.random makes it, and not where it is not."""
+    plan = make_plan("T21")
+    state, orography = states.random(plan, 4)
+    plain, expanded = (
+        primitive_equations(plan, equidistant(4), 280.0, orography, expanded=form) for form in (False, True)
+    )
+    explicit = jax.jit(lambda equation, state: equation.explicit(state))
+    for one, other in zip(*(jax.tree.leaves(explicit(x, state)) for x in (plain, expanded)), strict=True):
+        assert difference(one, other) < 2e-5
+    top = (plan.total_wavenumber == plan.truncation.total - 1) & plan.mask
+    filled = replace(state, log_surface_pressure=state.log_surface_pressure + 0.01 * top[..., None])
+    one, other = (explicit(x, filled).vorticity for x in (plain, expanded))
+    assert difference(one, other) > 1e-3
