@@ -4,6 +4,7 @@ from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
 from sciml.pipelines.galaxy.bench_settings import BenchGalaxy
+from sciml.pipelines.gcm.bench_settings import BenchNeural
 from sciml.pipelines.gcm.settings import BenchDycore, BenchSphere
 from sciml.pipelines.kd.settings import Bench
 
@@ -135,6 +136,33 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
     _emit(invocation, rows, kept, machine(), "One step, and one step of the gradient of ten", names)
 
 
+def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.kernels.sphere.bench import write_csv
+    from sciml.pipelines.gcm.bench.neural import machine, measure
+
+    rows = list(
+        measure(
+            settings.checkpoint, settings.hours, settings.repeats, settings.members, settings.peers, settings.alone,
+            invocation.console,
+        )
+    )  # fmt: skip
+    if settings.csv is not None:
+        write_csv(settings.csv, rows, _command("neural", given))
+    names = (
+        "checkpoint",
+        "implementation",
+        "clock",
+        "s_per_hour",
+        "p20",
+        "p80",
+        "ratio_to_ours",
+        "first_call_s",
+        "peak_memory_GB",
+        "difference",
+    )
+    _emit(invocation, rows, [], machine(), "One simulated hour of one member", names)
+
+
 def _galaxy(settings: BenchGalaxy, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.pipelines.galaxy.bench.throughput import machine, measure, write_csv
 
@@ -175,6 +203,11 @@ add_command(
     help="A step of the dynamical core and its gradient: ours and dinosaur's; and what must hold.",
     examples=["sciml bench dycore", "sciml bench dycore --cases moist --csv dycore.csv",
               "sciml bench dycore --cases none --laws all --json"],
+)  # fmt: skip
+add_command(
+    app, "neural", BenchNeural, _neural,
+    help="A simulated hour of a NeuralGCM checkpoint: ours, an ensemble of ours, and the original package's.",
+    examples=["sciml bench neural", "sciml bench neural --checkpoint deterministic_2_8_deg.pkl --hours 1 --csv neural.csv"],
 )  # fmt: skip
 add_command(
     app, "galaxy", BenchGalaxy, _galaxy,

@@ -3,9 +3,10 @@
 from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
+from sciml.pipelines.gcm import export_settings
 from sciml.pipelines.gcm import settings as gcm
 
-app = new_group("Integrate the atmosphere's dynamics on the sphere (JAX).")
+app = new_group("Integrate the atmosphere on the sphere: a dynamical core, and NeuralGCM models (JAX).")
 
 
 def _rollout(settings: gcm.Rollout, given: dict[str, Any], invocation: Invocation) -> None:
@@ -51,11 +52,25 @@ def _report(settings: gcm.Report, given: dict[str, Any], invocation: Invocation)
     invocation.console.result(str(page))
 
 
+def _export(settings: export_settings.Export, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.pipelines.gcm.neural.checkpoint.export import export
+    from sciml.pipelines.gcm.neural.checkpoint.store import count
+
+    folder, checkpoint = export(settings, invocation.console)
+    files = sorted(path.name for path in folder.iterdir())
+    sizes = {"folder": str(folder), "files": files, "parameters": count(checkpoint.params)}
+    invocation.console.emit({**sizes, **checkpoint.provenance})
+    invocation.console.result(str(folder))
+
+
 add_command(
     app, "rollout", gcm.Rollout, _rollout, dry_run=True,
-    help="Integrate from a classical case or an analysis, write CF NetCDF and a report.",
+    help="Integrate from a classical case or an analysis, or run a NeuralGCM model; write CF NetCDF and a report.",
     examples=[
         "sciml gcm rollout --days 10",
+        "sciml gcm rollout --checkpoint stochastic_1_4_deg.pkl --initial era5.nc --days 10 --members 8 --to forecast.nc",
+        "sciml gcm rollout --checkpoint neuralgcm-2.8 --initial era5.zarr --sea-surface sst.nc --days 365 --means daily,monthly",
+        "sciml gcm rollout --model neuralgcm-2.8 --random-weights --days 0.25 --every-hours 1",
         "sciml gcm rollout --days 5 --initial era5.nc --surface surface.nc",
         "sciml gcm rollout --days 15 --initial williamson5 --to mountain.zarr",
         "sciml gcm rollout --days 1000 --initial held_suarez --truncation T21",
@@ -67,4 +82,9 @@ add_command(
     app, "report", gcm.Report, _report, arguments=["run"],
     help="Draw the figures and the page of a run again.",
     examples=["sciml gcm report", "sciml gcm report runs/gcm-rollout/20260314T091200Z-1f3a"],
+)  # fmt: skip
+add_command(
+    app, "export", export_settings.Export, _export, arguments=["checkpoint"],
+    help="Convert a NeuralGCM checkpoint into safetensors, settings and a model card; nothing in the file is executed.",
+    examples=["sciml gcm export stochastic_1_4_deg.pkl --to neuralgcm-ens-1.4"],
 )  # fmt: skip

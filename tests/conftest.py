@@ -11,7 +11,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 
-
 MOST_PROCESSES = 4  # each imports torch and jax
 
 

@@ -31,6 +31,14 @@ def test_recover_initial_state(tmp_path):
     assert after < 0.5 * before and (tmp_path / "recovered.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_neuralgcm_forecast(tmp_path):
+    script = EXAMPLES / "neuralgcm_forecast.py"
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr
+    assert "all finite: True" in done.stdout and (tmp_path / "neuralgcm_forecast.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
 def test_examples_are_short(path):
     assert len(path.read_text().splitlines()) <= 60

@@ -42,6 +42,8 @@ from .setups.cases import case
 from .setups.held_suarez import held_suarez
 from .setups.initial import atmosphere, fluid, modal, orography, reference_potential
 
+# Steps x wavenumbers^3 x levels x members between two looks at the clock and at stop requests: some seconds of work.
+_CHUNK_WORK = 4e8
 _START = np.datetime64("2000-01-01T00:00:00")  # of cases without a date of their own
 # what conservation laws watch, by its name in the report
 _CONSERVED = {
@@ -76,9 +78,60 @@ class Integration:
         return {
             "title": self.title, "equations": self.equations, "case": self.settings.initial, "kind": self.settings.kind,
             "truncation": self.settings.truncation, "levels": self.settings.levels, "start": str(self.layout.start),
+            "scheme": self.settings.scheme, "forced": self.settings.forced,
         }  # fmt: skip
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the file says of the model."""
+        settings = self.settings
+        return {
+            "truncation": settings.truncation, "model_levels": settings.levels, "step_seconds": settings.step_seconds,
+            "scheme": settings.scheme, "forcing": "held_suarez" if settings.forced else "none",
+            "precision": settings.precision,
+        }  # fmt: skip
+
+    # --- files beside the frames: the dynamical core writes none
+
+    def attach(self, run: Any, path: Path, layout: Layout, progress: Progress) -> None:
+        """Say where the frames are written, and under which layout."""
+
+    def finish(self, carry: Any) -> list[str]:
+        """Complete the files beside the frames; returns warnings."""
+        return []
+
+    def close(self) -> None:
+        """Leave the files beside the frames as they are."""
+
+    def results(self) -> dict[str, Any]:
+        """What results.json says beyond what every run has."""
+        return {}
+
     # --- time
+
+    @property
+    def step_seconds(self) -> float:
+        """Time step [s]."""
+        return self.settings.step_seconds
+
+    @property
+    def steps_per_interval(self) -> int:
+        """Steps between two frames."""
+        return self.settings.steps_per_interval
+
+    @property
+    def chunk_steps(self) -> int:
+        """Steps between two looks at the clock."""
+        return chunk_steps(self.settings)
+
+    @property
+    def advice(self) -> str:
+        """What to do after a blow-up."""
+        settings = self.settings
+        return (
+            f"use --step-minutes {smaller_step(settings):g} (now {settings.step_seconds / 60:g}), "
+            f"or --diffusion-hours {settings.diffusion / 2 or 6:.3g}"
+        )
 
     def initial(self) -> Any:
         """The carry at the start, with members and their perturbations."""
@@ -277,3 +330,19 @@ def _layout(settings: Rollout, plan: Plan, initial: Any, state: Any, sigma: np.n
         tuple(names), plan.longitude, plan.latitude, start, round(settings.interval_hours * 3600), settings.intervals + 1,
         settings.members, pressures, None if pressures or sigma is None else tuple(sigma), surface=surface,
     )  # fmt: skip
+
+
+def chunk_steps(settings: Rollout) -> int:
+    """Steps in one compiled loop: the largest divisor of an interval's steps that takes some seconds at most."""
+    most = _CHUNK_WORK / (max(settings.wavenumber, 1) ** 3 * settings.levels * settings.members)
+    steps = settings.steps_per_interval
+    return max(n for n in range(1, steps + 1) if steps % n == 0 and (n <= most or n == 1))
+
+
+def smaller_step(settings: Rollout) -> float:
+    """A step to try after a blow-up [min]: what `auto` takes, or half of that if it was taken."""
+    automatic = replace(settings, step_minutes="auto").step_seconds / 60
+    now = settings.step_seconds / 60
+    if automatic < 0.99 * now:
+        return automatic
+    return settings.interval_hours * 60 / (2 * settings.steps_per_interval)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .output.files import ATTRIBUTES
+from .output.variables import ATTRIBUTES
 from .settings import Rollout
 
 _BASE_BYTES = 0.5e9  # interpreter, libraries and compiler, measured with jax 0.10 on x86-64

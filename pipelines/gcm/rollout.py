@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,9 @@ from .integration import Integration, prepare
 from .memory import estimate
 from .output.files import Layout, NetCDFOutput, open_output
 from .settings import Rollout
+from .watch import MOST_WIND
 
 MAY_CHANGE = {"days", "max_minutes", "device", "devices", "resume", "out", "report", "overwrite"}
-MOST_WIND = 350.0  # [m s-1]: no wind on Earth comes near, so the integration is lost
-# Steps x wavenumbers^3 x levels x members between two looks at the clock and at stop requests: some seconds of work.
-_CHUNK_WORK = 4e8
 
 
 def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress: Progress | None = None) -> Run:
@@ -52,7 +50,7 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
     devices = choose_devices(settings.device, settings.devices, progress)
     device = devices[0]
     with arithmetic(settings.precision, device, progress):
-        integration = prepare(settings, progress, device.platform, devices)
+        integration = _prepared(settings, progress, device.platform, devices)
         run = run or _new_run(settings, device)
         try:
             _Loop(run, settings, integration, str(device), progress, began).run_all()
@@ -69,8 +67,25 @@ def dry_run(settings: Rollout, progress: Progress | None = None) -> dict[str, An
     device = choose_devices(settings.device, settings.devices, progress)[0]
     return {
         "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
-        "sizes": {"device": str(device), **estimate(settings)},
+        "sizes": {"device": str(device), **_sizes(settings)},
     }
+
+
+def _sizes(settings: Rollout) -> dict[str, Any]:
+    if settings.neural:
+        from .neural.rollout_memory import estimate as neural_estimate
+
+        return neural_estimate(settings)
+    return estimate(settings)
+
+
+def _prepared(settings: Rollout, progress: Progress, platform: str, devices: Sequence[Any]) -> Any:
+    """The integration of the settings: of the dynamical core alone, or of a NeuralGCM model."""
+    if settings.neural:
+        from .neural.rollout_prepare import prepare as prepare_neural
+
+        return prepare_neural(settings, progress, platform)
+    return prepare(settings, progress, platform, devices)
 
 
 def _refuse_existing(settings: Rollout) -> None:
@@ -80,7 +95,9 @@ def _refuse_existing(settings: Rollout) -> None:
 
 def _new_run(settings: Rollout, device: Any) -> Run:
     inputs = {"initial": Path(settings.initial)} if settings.is_file else {}
-    inputs |= {"surface": settings.surface} if settings.surface is not None else {}
+    for name in ("surface", "checkpoint", "sea_surface"):
+        path = getattr(settings, name)
+        inputs |= {name: path} if path is not None and path.is_file() else {}
     return Run.create(
         "gcm", "rollout", settings, out=settings.out, inputs=inputs, device=str(device), seeds=[settings.seed]
     )
@@ -110,8 +127,10 @@ class _Loop:
         self.run, self.settings, self.integration = run, settings, integration
         self.device, self.progress, self.began = device, progress, began
         self.path = _output_path(run, settings)
-        self.output = open_output(self.path, _layout(run, settings, integration))
-        self.chunk = chunk_steps(settings)
+        layout = _layout(run, settings, integration)
+        self.output = open_output(self.path, layout)
+        integration.attach(run, self.path, layout, progress)
+        self.chunk = integration.chunk_steps
         self.steps = 0  # since the last frame
         self.spectra: list[dict[str, Any]] = []
         self.seconds = {"total": 0.0, "compile": 0.0, "integration": 0.0}
@@ -132,7 +151,7 @@ class _Loop:
                     carry = self._advance(carry, task)
                     if self.output.frames <= settings.intervals and self._stopped(stop, deadline):
                         return
-        self._finish(packed=carry is None)
+        self._finish(carry)
 
     # --- parts
 
@@ -165,8 +184,8 @@ class _Loop:
         spent = time.monotonic() - clock
         self.seconds["integration"] += spent
         self.steps += self.chunk
-        days = self.chunk * self.settings.step_seconds / 86400
-        if self.steps == self.settings.steps_per_interval:
+        days = self.chunk * self.integration.step_seconds / 86400
+        if self.steps == self.integration.steps_per_interval:
             self.steps = 0
             self._frame(carry, task)
         elif not self.integration.sound(carry):
@@ -203,13 +222,14 @@ class _Loop:
         day, again = self._day(), f"continue with sciml gcm rollout --resume {self.run.path}"
         self.run.set_status("stopped", reason=reason, day=day)
         self.output.close()
+        self.integration.close()
         stop.check(f"stopped at day {day:g}; {self.output.frames} frames and a checkpoint are kept", hint=again)
         self.progress.warn(f"stopped at day {day:g} after --max-minutes {self.settings.max_minutes:g}; {again}")
         return True
 
     def _day(self) -> float:
         hours = max(self.output.frames - 1, 0) * self.settings.interval_hours
-        return hours / 24 + self.steps * self.settings.step_seconds / 86400
+        return hours / 24 + self.steps * self.integration.step_seconds / 86400
 
     def _lost(self) -> None:
         """Find the step at which the integration was lost by repeating the last chunk step by step; NumericalError."""
@@ -225,13 +245,12 @@ class _Loop:
         while not where and step < self.chunk:
             carry, step = self.integration.advance(carry, 1), step + 1
             where = self.integration.lost(carry, MOST_WIND)
-        total = (frames - 1) * settings.steps_per_interval + header["steps"] + step
-        day = total * settings.step_seconds / 86400
+        total = (frames - 1) * self.integration.steps_per_interval + header["steps"] + step
+        day = total * self.integration.step_seconds / 86400
         raise NumericalError(
             f"the integration was lost at step {total} (day {day:.4g}, {self.integration.date(day)}): {where}; "
             f"{frames} frames up to day {(frames - 1) * settings.interval_hours / 24:g} are kept in {self.path}",
-            hint=f"use --step-minutes {smaller_step(settings):g} (now {settings.step_seconds / 60:g}), "
-            f"or --diffusion-hours {settings.diffusion / 2 or 6:.3g}",
+            hint=self.integration.advice,
         )
 
     def _warn_of_space(self) -> None:
@@ -245,9 +264,10 @@ class _Loop:
                 f"{self.path.absolute().parent}: write fewer --variables or --output-levels, or longer --every-hours"
             )
 
-    def _finish(self, *, packed: bool) -> None:
-        warning = "" if packed else self.output.finish()
-        if warning:
+    def _finish(self, carry: Any) -> None:
+        """Pack the file, write the results and the report; carry is None if that file is packed already."""
+        warnings = [] if carry is None else [self.output.finish(), *self.integration.finish(carry)]
+        for warning in filter(None, warnings):
             self.progress.warn(warning)
         self.seconds["total"] = time.monotonic() - self.began
         results = self._results()
@@ -268,13 +288,13 @@ class _Loop:
             "headline": {"name": "simulated years per day", "value": rate, "units": ""},
             **self.integration.described(),
             "days": settings.days, "frames": len(rows), "every_hours": settings.interval_hours,
-            "steps": settings.intervals * settings.steps_per_interval, "step_seconds": settings.step_seconds,
-            "scheme": settings.scheme, "precision": settings.precision, "device": self.device,
-            "members": settings.members, "seed": settings.seed, "forced": settings.forced,
+            "steps": settings.intervals * self.integration.steps_per_interval, "step_seconds": self.integration.step_seconds,
+            "precision": settings.precision, "device": self.device,
+            "members": settings.members, "seed": settings.seed,
             "variables": list(self.output.layout.variables), "report_frames": list(settings.report_frames),
             "output": str(self.path), "seconds": spent, "simulated_years_per_day": rate, "drift": drift,
             "conserved": self.integration.conserved, "last": last, "spectra": self.spectra,
-            "extremes": {"max_wind": max(row["max_wind"] for row in rows)},
+            "extremes": {"max_wind": max(row["max_wind"] for row in rows)}, **self.integration.results(),
         }  # fmt: skip
 
 
@@ -294,22 +314,6 @@ def shown(date: str, facts: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
-def chunk_steps(settings: Rollout) -> int:
-    """Steps in one compiled loop: the largest divisor of an interval's steps that takes some seconds at most."""
-    most = _CHUNK_WORK / (max(settings.wavenumber, 1) ** 3 * settings.levels * settings.members)
-    steps = settings.steps_per_interval
-    return max(n for n in range(1, steps + 1) if steps % n == 0 and (n <= most or n == 1))
-
-
-def smaller_step(settings: Rollout) -> float:
-    """A step to try after a blow-up [min]: what `auto` takes, or half of that if it was taken."""
-    automatic = replace(settings, step_minutes="auto").step_seconds / 60
-    now = settings.step_seconds / 60
-    if automatic < 0.99 * now:
-        return automatic
-    return settings.interval_hours * 60 / (2 * settings.steps_per_interval)
-
-
 def _output_path(run: Run, settings: Rollout) -> Path:
     """The file of frames: in the run folder, or --to, which a run resumed from another folder still finds."""
     if settings.to is None:
@@ -326,11 +330,6 @@ def _layout(run: Run, settings: Rollout, integration: Integration) -> Layout:
         "title": integration.described()["title"],
         "source": f"sciml {environment.get('versions', {}).get('sciml', '')}: {integration.described()['equations']}",
         "history": f"{made} {' '.join(['sciml', *environment.get('argv', [])[1:]])}",
-        "truncation": settings.truncation,
-        "model_levels": settings.levels,
-        "step_seconds": settings.step_seconds,
-        "scheme": settings.scheme,
-        "forcing": "held_suarez" if settings.forced else "none",
-        "precision": settings.precision,
+        **integration.attributes,
     }
     return replace(integration.layout, frames=settings.intervals + 1, attributes=attributes)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from sciml.pipelines.errors import SettingsError, suggest
 from sciml.pipelines.settings import setting
+
+from .neural_settings import NeuralOptions
+from .option_checks import positive, require
 
 CASES = ("rest", "baroclinic_wave", "steady_state", "held_suarez", "williamson2", "williamson5", "galewsky")
 SHALLOW_WATER = ("williamson2", "williamson5", "galewsky")
@@ -56,18 +59,6 @@ _DRIFTING_RUN = 15.0  # [days], from which on the mean pressure's drift in float
 _LONG_RUN = 40.0  # [days], from which on one frame a day is written unless more are asked for
 
 
-def _require(condition: bool, message: str, hint: str = "") -> None:
-    if not condition:
-        raise SettingsError(message, hint=hint)
-
-
-def _positive(settings: object, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise SettingsError(f"--{name.replace('_', '-')} {value:g}: must be a number greater than 0")
-
-
 def _dividing_steps(minutes: float, step: float) -> list[float]:
     """The nearest shorter and longer step that divides `minutes`, in whole seconds where there is one near."""
     seconds, fewest = round(minutes * 60), max(math.ceil(minutes / step - 1e-9), 1)
@@ -77,8 +68,8 @@ def _dividing_steps(minutes: float, step: float) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """`sciml gcm rollout`."""
+class DynamicsOptions:
+    """The part of `sciml gcm rollout` that the dynamical core and every model share."""
 
     days: float = setting(10.0, "length of the run [days]", panel=START)
     initial: str = setting(
@@ -135,7 +126,9 @@ class Rollout:
     )
     variables: tuple[str, ...] = setting((), "what is written; default: wind, temperature, ...", panel=OUTPUT)
     output_levels: tuple[str, ...] = setting(
-        PRESSURE_LEVELS, 'pressure levels [hPa], or "sigma" for the model\'s own', panel=OUTPUT
+        PRESSURE_LEVELS,
+        'pressure levels [hPa], or "sigma" for the model\'s own; of NeuralGCM by default all 37',
+        panel=OUTPUT,
     )
     to: Path | None = setting(None, "file (.nc) or folder (.zarr) to write; default: in the run folder", panel=OUTPUT)
     overwrite: bool = setting(False, "replace an existing --to", panel=OUTPUT)
@@ -147,8 +140,8 @@ class Rollout:
     resume: Path | None = setting(None, "continue this run folder exactly; a larger --days extends it", panel=RUN)
     max_minutes: float | None = setting(None, "stop after this long and keep a checkpoint [min]", panel=RUN)
 
-    def __post_init__(self):
-        _positive(
+    def _check_dynamics(self) -> None:
+        positive(
             self,
             "days",
             "levels",
@@ -162,15 +155,15 @@ class Rollout:
         for name in ("perturbation", "digital_filter_hours", "diffusion_hours", "seed"):
             value = getattr(self, name) or 0
             shown = f"--{name.replace('_', '-')} {value:g}"
-            _require(math.isfinite(value) and value >= 0, f"{shown}: must not be negative")
-        _require(self.levels >= 2 or self.shallow_water, f"--levels {self.levels}: the model needs at least 2")
+            require(math.isfinite(value) and value >= 0, f"{shown}: must not be negative")
+        require(self.levels >= 2 or self.shallow_water, f"--levels {self.levels}: the model needs at least 2")
         self._check_names()
         self._check_surface()
         self._check_output()
         self._check_times()
 
     def _check_names(self) -> None:
-        _require(
+        require(
             re.fullmatch(r"TL?\d+", self.truncation) is not None,
             f'--truncation "{self.truncation}": expected T or TL and a number',
             hint="e.g. T21, T42, T85, T170 or TL31, TL63, TL127, TL255",
@@ -183,12 +176,12 @@ class Rollout:
         )
 
     def _check_surface(self) -> None:
-        _require(
+        require(
             self.surface is None or self.is_file,
             f"--surface {self.surface}: --initial {self.initial} has a surface of its own",
             hint="--surface belongs to an analysis: --initial FILE --surface FILE",
         )
-        _require(
+        require(
             not (self.shallow_water and self.forcing == "held_suarez"),
             f"--forcing held_suarez: --initial {self.initial} is a shallow-water case, without temperature",
             hint="use --forcing none, or --initial held_suarez",
@@ -196,14 +189,14 @@ class Rollout:
 
     def _check_output(self) -> None:
         accepted = VARIABLES[self.kind]
-        for name in self.variables:
-            _require(name in accepted, f'--variables: no variable "{name}"; {suggest(name, accepted)}')
-        _require(
+        for name in () if self.neural else self.variables:
+            require(name in accepted, f'--variables: no variable "{name}"; {suggest(name, accepted)}')
+        require(
             len(set(self.variables)) == len(self.variables), f"--variables {','.join(self.variables)}: one stands twice"
         )
         self.pressures  # noqa: B018, checks --output-levels
         endings = (".nc", ".zarr")
-        _require(
+        require(
             self.to is None or self.to.suffix in endings,
             f"--to {self.to}: the ending says the format, and must be {' or '.join(endings)}",
             hint=f"e.g. --to {(self.to or Path('x')).with_suffix('.nc')}",
@@ -218,13 +211,13 @@ class Rollout:
                     f'--start "{self.start}": not a date', hint="e.g. --start 2020-01-31 or 2020-01-31T12:00"
                 ) from None
         frames = self.days * 24 / self.interval_hours
-        _require(
+        require(
             abs(frames - round(frames)) < 1e-9 * frames + 1e-6 and round(frames) >= 1,
             f"--days {self.days:g} is no whole number of output intervals of {self.interval_hours:g} h",
             hint=f"use --days {max(math.ceil(frames), 1) * self.interval_hours / 24:g}, or another --every-hours",
         )
         seconds = self.interval_hours * 3600
-        _require(
+        require(
             abs(seconds - round(seconds)) < 1e-6 and round(seconds) >= 1,
             f"--every-hours {self.interval_hours:g}: must be a whole number of seconds",
         )
@@ -309,7 +302,12 @@ class Rollout:
 
     @property
     def report_frames(self) -> tuple[int, ...]:
-        """The frames that the report shows: days 1, 5, 8 and 10 of a run of ten days, and in proportion."""
+        """The frames that the report shows: days 1, 5, 8 and 10 of a run of ten days, and in proportion.
+
+        Of a NeuralGCM forecast the start, too, and its thirds.
+        """
+        if self.neural:
+            return tuple(sorted({round(part * self.intervals / 3) for part in range(4)}))
         share = (0.1, 0.5, 0.8, 1.0)
         return tuple(sorted({max(round(part * self.intervals), 1) for part in share}))
 
@@ -334,7 +332,7 @@ class Rollout:
             step = float(self.step_minutes)
         except ValueError:
             raise SettingsError(f'--step-minutes "{self.step_minutes}": expected auto or a number [min]') from None
-        _require(math.isfinite(step) and step > 0, f"--step-minutes {self.step_minutes}: must be greater than 0")
+        require(math.isfinite(step) and step > 0, f"--step-minutes {self.step_minutes}: must be greater than 0")
         return step
 
     def auto_minutes(self) -> float:
@@ -357,14 +355,23 @@ class Rollout:
                 found.append(float(text))
             except ValueError:
                 found.append(math.nan)
-            _require(
+            require(
                 0 < found[-1] <= 1100,
                 f'--output-levels "{text}": expected pressures in hPa between 0 and 1100, or sigma alone',
                 hint="e.g. --output-levels 250,500,850",
             )
-        _require(bool(found), "--output-levels: give at least one pressure [hPa], or sigma")
-        _require(len(set(found)) == len(found), f"--output-levels {','.join(self.output_levels)}: one stands twice")
+        require(bool(found), "--output-levels: give at least one pressure [hPa], or sigma")
+        require(len(set(found)) == len(found), f"--output-levels {','.join(self.output_levels)}: one stands twice")
         return tuple(sorted(found))
+
+
+@dataclass(frozen=True)
+class Rollout(NeuralOptions, DynamicsOptions):
+    """`sciml gcm rollout`."""
+
+    def __post_init__(self):
+        self._check_dynamics()
+        self.check_neural({field.name: field.default for field in fields(self)})
 
 
 # what `sciml bench dycore --laws` accepts; bench/laws.py measures them
@@ -392,9 +399,9 @@ class BenchSphere:
     csv: Path | None = setting(None, "write the rows to this file, too")
 
     def __post_init__(self):
-        _positive(self, "repeats")
-        _require(bool(self.cases) and bool(self.columns), "--cases and --columns: give at least one of each")
-        _require(min(self.columns) > 0, f"--columns {min(self.columns)}: must be greater than 0")
+        positive(self, "repeats")
+        require(bool(self.cases) and bool(self.columns), "--cases and --columns: give at least one of each")
+        require(min(self.columns) > 0, f"--columns {min(self.columns)}: must be greater than 0")
 
 
 @dataclass(frozen=True)
@@ -413,10 +420,10 @@ class BenchDycore:
     csv: Path | None = setting(None, "write the rows to this file, too")
 
     def __post_init__(self):
-        _positive(self, "repeats")
+        positive(self, "repeats")
         for option, accepted in (("cases", ("dry", "moist", "none")), ("laws", (*LAWS, "all", "none"))):
             for name in getattr(self, option):
-                _require(name in accepted, f'--{option}: no "{name}"; {suggest(name, accepted)}')
+                require(name in accepted, f'--{option}: no "{name}"; {suggest(name, accepted)}')
 
     @property
     def chosen_laws(self) -> tuple[str, ...]:

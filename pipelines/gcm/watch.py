@@ -17,6 +17,8 @@ from sciml.kernels.sphere.plan import Plan
 
 from .scales import ATMOSPHERIC
 
+MOST_WIND = 350.0  # [m s-1]: no wind on Earth comes near, so the integration is lost
+
 
 @jax.jit
 def all_finite(tree: Any) -> Array:

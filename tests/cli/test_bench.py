@@ -63,6 +63,7 @@ def test_bench_names_what_is_accepted(sciml):
         ("sphere", ("--cases", "T43"), "did you mean T4"),
         ("sphere", ("--columns", "0"), "greater than 0"),
         ("dycore", ("--cases", "wet"), "accepted: dry, moist"),
+        ("neural", ("--hours", "0"), "--hours 0"),
         ("galaxy", ("--parts", "speed"), "throughput, morphology"),
     ):
         done = sciml("bench", command, *options)

@@ -24,32 +24,9 @@ import numpy as np
 from sciml.pipelines.errors import DataError, SettingsError
 
 from .netcdf3 import RecordFile, Variable
+from .variables import ATTRIBUTES, SIGMA
 
 LEAD = "prediction_timedelta"
-# name: (long name, CF standard name, unit, whether it has a value on every level)
-ATTRIBUTES = {
-    "u_component_of_wind": ("eastward wind", "eastward_wind", "m s-1", True),
-    "v_component_of_wind": ("northward wind", "northward_wind", "m s-1", True),
-    "temperature": ("air temperature", "air_temperature", "K", True),
-    "geopotential": ("geopotential", "geopotential", "m2 s-2", True),
-    "vorticity": ("relative vorticity", "atmosphere_relative_vorticity", "s-1", True),
-    "divergence": ("divergence of wind", "divergence_of_wind", "s-1", True),
-    "specific_humidity": ("specific humidity", "specific_humidity", "kg kg-1", True),
-    "specific_cloud_ice_water_content": (
-        "specific cloud ice water content", "mass_fraction_of_cloud_ice_in_air", "kg kg-1", True,
-    ),
-    "specific_cloud_liquid_water_content": (
-        "specific cloud liquid water content", "mass_fraction_of_cloud_liquid_water_in_air", "kg kg-1", True,
-    ),
-    "vertical_velocity": ("pressure vertical velocity", "lagrangian_tendency_of_air_pressure", "Pa s-1", True),
-    "surface_pressure": ("surface pressure", "surface_air_pressure", "Pa", False),
-    "mean_sea_level_pressure": ("mean sea level pressure", "air_pressure_at_mean_sea_level", "Pa", False),
-    "geopotential_at_surface": ("surface geopotential", "surface_geopotential", "m2 s-2", False),
-    "height": ("height of the fluid's surface", "", "m", True),
-    "depth": ("depth of the fluid", "", "m", True),
-    "height_of_bottom": ("height of the fluid's bottom", "", "m", False),
-    "potential_vorticity": ("potential vorticity", "", "m-1 s-1", True),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,16 +38,18 @@ class Layout:
     latitude: np.ndarray  # [degrees_north], ascending
     start: np.datetime64
     interval_seconds: int
-    frames: int  # planned
+    frames: int  # planned, at least
     members: int = 1
     pressures: tuple[float, ...] | None = None  # [hPa]
     sigma: tuple[float, ...] | None = None  # neither: one level, as in the shallow-water equations
     attributes: Mapping[str, str] | None = None  # global
     surface: Mapping[str, np.ndarray] | None = None  # fields without lead time, [latitude, longitude]
+    leads: tuple[int, ...] | None = None  # of every frame planned, in `lead_units`; None: interval after interval
+    cell_methods: str = ""  # of every variable, e.g. for means over time
 
     @property
     def vertical(self) -> str | None:
-        """Name of the vertical dimension, if there is one."""
+        """Name of the dimension of what has a value on every level, if there is one."""
         return "level" if self.pressures is not None else "sigma" if self.sigma is not None else None
 
     @property
@@ -79,14 +58,16 @@ class Layout:
         found: dict[str, int | None] = {LEAD: None}
         if self.members > 1:
             found["number"] = self.members
-        if self.vertical:
-            found[self.vertical] = len(self.pressures or self.sigma)
+        for name, values in (("level", self.pressures), ("sigma", self.sigma)):
+            if values is not None:
+                found[name] = len(values)
         return found | {"latitude": len(self.latitude), "longitude": len(self.longitude)}
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Dimensions of a variable in the file."""
-        flat = not ATTRIBUTES[name][3]
-        return tuple(dim for dim in self.sizes if not (flat and dim == self.vertical))
+        deep = ATTRIBUTES[name][3]
+        vertical = "sigma" if deep == SIGMA else self.vertical if deep else None
+        return tuple(dim for dim in self.sizes if dim not in ("level", "sigma") or dim == vertical)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one frame of a variable."""
@@ -98,6 +79,8 @@ class Layout:
 
     def lead(self, frame: int) -> int:
         """Lead time of a frame in the file's unit."""
+        if self.leads is not None:
+            return self.leads[frame]
         return frame * self.interval_seconds // (3600 if self.lead_units == "hours" else 1)
 
     @property
@@ -110,7 +93,10 @@ class Layout:
         return [*self._coordinates(), *self._static(), *(self._field(name) for name in self.variables)]
 
     def _field(self, name: str) -> Variable:
-        return Variable(name, self.dims(name), "f4", {**_described(name), "coordinates": "time"})
+        attributes = {**_described(name), "coordinates": "time"}
+        if self.cell_methods:
+            attributes["cell_methods"] = self.cell_methods
+        return Variable(name, self.dims(name), "f4", attributes)
 
     def _static(self) -> list[Variable]:
         dims = ("latitude", "longitude")
@@ -135,22 +121,23 @@ class Layout:
             Variable("longitude", ("longitude",), "f8", east, self.longitude),
             Variable(LEAD, (LEAD,), "i4", lead),
         ]
-        if self.vertical:
-            found.append(self._vertical())
+        found += self._vertical()
         if self.members > 1:
             about = {"long_name": "ensemble member", "standard_name": "realization", "units": "1"}
             found.append(Variable("number", ("number",), "i4", about, np.arange(self.members)))
         return found
 
-    def _vertical(self) -> Variable:
-        if self.pressures is None:
+    def _vertical(self) -> list[Variable]:
+        found = []
+        if self.pressures is not None:
+            about = {"long_name": "pressure", "standard_name": "air_pressure", "units": "hPa", "positive": "down"}
+            whole = all(float(p).is_integer() for p in self.pressures)
+            found.append(Variable("level", ("level",), "i4" if whole else "f8", about, np.array(self.pressures)))
+        if self.sigma is not None:
             about = {"long_name": "pressure over surface pressure", "standard_name": "atmosphere_sigma_coordinate"}
-            return Variable(
-                "sigma", ("sigma",), "f8", {**about, "units": "1", "positive": "down"}, np.array(self.sigma)
-            )
-        about = {"long_name": "pressure", "standard_name": "air_pressure", "units": "hPa", "positive": "down"}
-        whole = all(float(p).is_integer() for p in self.pressures)
-        return Variable("level", ("level",), "i4" if whole else "f8", about, np.array(self.pressures))
+            about |= {"units": "1", "positive": "down"}
+            found.append(Variable("sigma", ("sigma",), "f8", about, np.array(self.sigma)))
+        return found
 
 
 def _described(name: str) -> dict[str, str]:

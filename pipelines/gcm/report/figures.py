@@ -39,6 +39,7 @@ class Panel:
     colours: str = "viridis"
     levels: tuple[float, ...] = ()  # contour levels; none: chosen from the range
     centred: bool = False
+    lines: bool = True  # whether contour lines are drawn over the colours
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -95,8 +96,11 @@ def _map(
     inside = (north >= span[0] - 4) & (north <= span[1] + 4)
     values = values[inside]
     levels = panel.levels or _levels(values, panel.centred)
-    filled = axis.contourf(east, north[inside], values, levels=levels, cmap=panel.colours, extend="both")
-    axis.contour(east, north[inside], values, levels=levels, colors="#00000080", linewidths=0.4)
+    filled = axis.contourf(
+        east, north[inside], values, levels=levels, cmap=panel.colours, extend="both", norm=_norm(levels, panel.colours)
+    )
+    if panel.lines:
+        axis.contour(east, north[inside], values, levels=levels, colors="#00000080", linewidths=0.4)
     bar = figure.colorbar(filled, ax=axis, pad=0.015, aspect=14, shrink=0.95, ticks=_few(levels), format="%.7g")
     bar.set_label(panel.unit, fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
@@ -110,6 +114,17 @@ def _map(
     axis.tick_params(labelsize=8, length=2.5)
 
 
+def _norm(levels: Sequence[float], colours: str) -> object | None:
+    """One colour per interval where the levels are not equidistant; None for matplotlib's own where they are."""
+    steps = np.diff(levels)
+    if np.ptp(steps) <= 1e-6 * np.abs(steps).max():
+        return None
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm
+
+    return BoundaryNorm(levels, colormaps[colours].N, extend="both")
+
+
 def _closed(longitude: np.ndarray, latitude: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, ...]:
     """With the first meridian again at the right edge and the poles, which a Gaussian grid leaves out."""
     around = np.concatenate([values, values[:, :1]], axis=1)
@@ -121,7 +136,10 @@ def _closed(longitude: np.ndarray, latitude: np.ndarray, values: np.ndarray) -> 
 
 
 def _few(levels: Sequence[float]) -> np.ndarray:
-    """At most seven labels of a colour bar."""
+    """At most seven labels of a colour bar, all of them between levels that differ by factors."""
+    steps = np.diff(levels)
+    if np.ptp(steps) > 1e-6 * np.abs(steps).max() and len(levels) <= 12:
+        return np.asarray(levels)
     return np.asarray(levels)[:: -(-len(levels) // 7)]
 
 

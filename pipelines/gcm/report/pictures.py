@@ -22,6 +22,10 @@ _MOUNTAINS = 1e4  # [m2 s-2], a range of 1000 m: the slopes of the analytic case
 
 def draw_all(results: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
     """Every figure that the file and the metrics allow, by the name of its file, in the order of the page."""
+    if results["kind"] == "neural":
+        from .forecast_pictures import draw_forecast
+
+        return draw_forecast(results, metrics)
     made: dict[str, Figure | None] = {}
     with open_frames(Path(results["output"])) as ds:
         frames = [frame for frame in results["report_frames"] if frame < ds.sizes["prediction_timedelta"]]
@@ -36,8 +40,8 @@ def draw_all(results: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -
             made["maps"] = _maps(one, frames)
         if "number" in ds.dims:
             made["spread"] = _spread(ds, frames)
-        made["zonal"] = _zonal(one, results)
-    made["spectra"] = _spectra(results)
+        made["zonal"] = zonal_means(one, results)
+    made["spectra"] = spectra_by_day(results)
     made["series"] = _series(metrics, results)
     order = ("wave", "maps", "globe", "spread", "zonal", "spectra", "series")
     return {name: made[name] for name in order if made.get(name) is not None}
@@ -54,7 +58,7 @@ def open_frames(path: Path) -> xr.Dataset:
     return xr.open_dataset(path, engine=engine)
 
 
-def _day(ds: xr.Dataset, frame: int) -> str:
+def day_of(ds: xr.Dataset, frame: int) -> str:
     days = ds["prediction_timedelta"].values[frame] / np.timedelta64(1, "D")
     return f"day {days:.3g}" if days < 1000 else f"day {days:.0f}"
 
@@ -68,7 +72,7 @@ def _pressure(ds: xr.Dataset) -> str | None:
     return next((name for name in wanted if name in ds), None)
 
 
-def _level(ds: xr.Dataset, pressure: float) -> tuple[dict[str, int], str]:
+def nearest_level(ds: xr.Dataset, pressure: float) -> tuple[dict[str, int], str]:
     """Index of the level nearest a pressure [hPa], and its name."""
     if "level" in ds.dims:
         place = int(np.abs(ds["level"].values - pressure).argmin())
@@ -91,16 +95,18 @@ def _weather(ds: xr.Dataset, frame: int) -> list[Panel]:
     if pressure is not None:
         values = ds[pressure][frame].values / 100
         name = "surface pressure" if pressure == "surface_pressure" else "mean sea level pressure"
-        found.append(Panel(values, f"{_day(ds, frame)}: {name}", "hPa", levels=_pressure_levels(values)))
+        found.append(Panel(values, f"{day_of(ds, frame)}: {name}", "hPa", levels=_pressure_levels(values)))
     if "temperature" in ds:
-        place, name = _level(ds, _LOW_LEVEL)
+        place, name = nearest_level(ds, _LOW_LEVEL)
         found.append(
-            Panel(ds["temperature"][frame].isel(place).values, f"{_day(ds, frame)}: {name} temperature", "K", "plasma")
+            Panel(
+                ds["temperature"][frame].isel(place).values, f"{day_of(ds, frame)}: {name} temperature", "K", "plasma"
+            )
         )
     if not found and {"u_component_of_wind", "v_component_of_wind"} <= set(ds):
-        place, name = _level(ds, _LOW_LEVEL)
+        place, name = nearest_level(ds, _LOW_LEVEL)
         wind = np.hypot(*(ds[f"{c}_component_of_wind"][frame].isel(place).values for c in "uv"))
-        found.append(Panel(wind, f"{_day(ds, frame)}: {name} wind speed", "m s⁻¹"))
+        found.append(Panel(wind, f"{day_of(ds, frame)}: {name} wind speed", "m s⁻¹"))
     return found
 
 
@@ -123,9 +129,9 @@ def _shallow_maps(ds: xr.Dataset, frames: Sequence[int], south: float) -> Figure
     for frame in frames:
         row = []
         if "height" in ds:
-            row.append(Panel(ds["height"][frame].values, f"{_day(ds, frame)}: height of the surface", "m"))
+            row.append(Panel(ds["height"][frame].values, f"{day_of(ds, frame)}: height of the surface", "m"))
         if "vorticity" in ds:
-            title = f"{_day(ds, frame)}: relative vorticity"
+            title = f"{day_of(ds, frame)}: relative vorticity"
             row.append(Panel(ds["vorticity"][frame].values * 1e5, title, "10⁻⁵ s⁻¹", "RdBu_r", centred=True))
         rows.append(row)
     if not rows or not rows[0]:
@@ -140,13 +146,13 @@ def _spread(ds: xr.Dataset, frames: Sequence[int]) -> Figure | None:
     for frame in frames:
         row = []
         if pressure is not None:
-            row.append(_spread_panel(ds[pressure][frame].values / 100, f"{_day(ds, frame)}: pressure", "hPa"))
+            row.append(_spread_panel(ds[pressure][frame].values / 100, f"{day_of(ds, frame)}: pressure", "hPa"))
         if "temperature" in ds:
-            place, name = _level(ds, _LOW_LEVEL)
+            place, name = nearest_level(ds, _LOW_LEVEL)
             values = ds["temperature"][frame].isel(place).values
-            row.append(_spread_panel(values, f"{_day(ds, frame)}: {name} temperature", "K"))
+            row.append(_spread_panel(values, f"{day_of(ds, frame)}: {name} temperature", "K"))
         if "height" in ds:
-            row.append(_spread_panel(ds["height"][frame].values, f"{_day(ds, frame)}: height", "m"))
+            row.append(_spread_panel(ds["height"][frame].values, f"{day_of(ds, frame)}: height", "m"))
         rows.append(row)
     if not rows or not rows[0]:
         return None
@@ -157,7 +163,7 @@ def _spread_panel(members: np.ndarray, title: str, unit: str) -> Panel:
     return Panel(members.std(axis=0, ddof=1), f"{title}, spread", unit, "viridis")
 
 
-def _zonal(ds: xr.Dataset, results: Mapping[str, Any]) -> Figure | None:
+def zonal_means(ds: xr.Dataset, results: Mapping[str, Any]) -> Figure | None:
     """Zonal means of wind and temperature: after spin-up where the forcing makes a climate, else of the last frame."""
     vertical = next((name for name in ("level", "sigma") if name in ds.dims), None)
     if vertical is None or not {"u_component_of_wind", "temperature"} <= set(ds) or ds.sizes[vertical] < 3:
@@ -176,7 +182,7 @@ def _zonal(ds: xr.Dataset, results: Mapping[str, Any]) -> Figure | None:
     )
 
 
-def _spectra(results: Mapping[str, Any]) -> Figure | None:
+def spectra_by_day(results: Mapping[str, Any]) -> Figure | None:
     found = [(f"day {row['day']:.3g}", np.array(row["kinetic_energy"], float)) for row in results["spectra"][-6:]]
     return figures.spectra(found) if found and len(found[0][1]) > 8 else None
 

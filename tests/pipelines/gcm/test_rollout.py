@@ -9,8 +9,8 @@ import pytest
 
 from sciml.pipelines.errors import DataError, NumericalError, SettingsError
 from sciml.pipelines.gcm import rollout as module
-from sciml.pipelines.gcm.integration import Integration
-from sciml.pipelines.gcm.rollout import chunk_steps, dry_run, rollout, smaller_step
+from sciml.pipelines.gcm.integration import Integration, chunk_steps, smaller_step
+from sciml.pipelines.gcm.rollout import dry_run, rollout
 from sciml.pipelines.gcm.settings import Rollout
 
 SMALL = Rollout(

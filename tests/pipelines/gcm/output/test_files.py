@@ -44,6 +44,10 @@ CASES = {
     "half levels": {"pressures": (12.5, 850.0)},
     "minutes": {"interval_seconds": 1200},
     "surface": {"surface": {"geopotential_at_surface": np.ones((5, 8))}},
+    "both verticals": {
+        "sigma": (0.1, 0.5, 0.9),
+        "variables": ("temperature", "temperature_on_sigma", "surface_pressure"),
+    },
 }
 
 
@@ -163,3 +167,12 @@ def test_what_netcdf3_cannot_hold_is_sent_to_zarr(tmp_path):
     with pytest.raises(SettingsError) as caught:
         NetCDFOutput(tmp_path / "a.nc", layout(members=100_000_000))
     assert ".zarr" in caught.value.hint
+
+
+def test_frames_of_unequal_distance_and_means(tmp_path):
+    what = layout(leads=(0, 744, 1440), cell_methods="time: mean", interval_seconds=3600, frames=3)
+    output = written(tmp_path / "a.nc", what)
+    assert output.finish() == ""
+    with xr.open_dataset(output.path, engine="h5netcdf") as done:
+        assert (done.prediction_timedelta / np.timedelta64(1, "h")).values.tolist() == [0, 744, 1440]
+        assert done.temperature.attrs["cell_methods"] == "time: mean"

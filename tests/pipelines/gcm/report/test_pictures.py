@@ -33,10 +33,10 @@ def test_frames_are_opened_in_every_form(tmp_path):
 
 def test_the_nearest_level_is_named(tmp_path):
     with pictures.open_frames(frames(tmp_path).path) as ds:
-        assert pictures._level(ds, 850.0) == ({"level": 1}, "830 hPa")
-        assert pictures._day(ds, 1) == "day 0.5"
+        assert pictures.nearest_level(ds, 850.0) == ({"level": 1}, "830 hPa")
+        assert pictures.day_of(ds, 1) == "day 0.5"
     with pictures.open_frames(frames(tmp_path, pressures=None, sigma=(0.1, 0.86)).path) as ds:
-        assert pictures._level(ds, 850.0) == ({"sigma": 1}, "sigma 0.86")
+        assert pictures.nearest_level(ds, 850.0) == ({"sigma": 1}, "sigma 0.86")
 
 
 def test_over_mountains_pressure_is_reduced_to_sea_level(tmp_path):
@@ -69,10 +69,10 @@ def test_climate_means_begin_after_spin_up(tmp_path, monkeypatch):
     variables = ("u_component_of_wind", "temperature")
     output = frames(tmp_path, variables=variables, interval_seconds=150 * 86400)
     with pictures.open_frames(output.path) as ds:
-        pictures._zonal(ds, {"forced": True})
+        pictures.zonal_means(ds, {"forced": True})
         assert said["when"] == "day 300" and (said["wind"] == 102).all()
         monkeypatch.setattr(pictures, "_SPIN_UP_DAYS", 150.0)
-        pictures._zonal(ds, {"forced": True})
+        pictures.zonal_means(ds, {"forced": True})
         assert said["when"] == "mean of days 150 to 300" and (said["wind"] == 101.5).all()
-        pictures._zonal(ds, {"forced": False})
+        pictures.zonal_means(ds, {"forced": False})
         assert said["when"] == "day 300"

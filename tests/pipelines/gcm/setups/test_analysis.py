@@ -13,7 +13,8 @@ from sciml.kernels.sphere.plan import make_plan
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.gcm.dynamics.vertical import equidistant
 from sciml.pipelines.gcm.scales import EARTH
-from sciml.pipelines.gcm.setups.analysis import GEOPOTENTIAL_METRE, read_analysis
+from sciml.pipelines.gcm.setups.analysis import read_analysis
+from sciml.pipelines.gcm.setups.analysis_file import GEOPOTENTIAL_METRE
 from sciml.pipelines.gcm.setups.case import Where
 
 LEVELS = equidistant(6)
