@@ -28,13 +28,13 @@ from sciml.kernels.sphere.bench import machine, one_core
 from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.gcm.neural.checkpoint import store, unpickle
 from sciml.pipelines.gcm.neural.encoder import ABBREVIATED
+from sciml.pipelines.gcm.neural.inputs import UNITS
 from sciml.pipelines.gcm.neural.model import ModelState, NeuralModel, build
 from sciml.pipelines.gcm.scales import ATMOSPHERIC
 from sciml.pipelines.progress import Progress
 
 __all__ = ["analysis", "machine", "measure", "original"]
 
-_UNITS = {"geopotential": "m2 s-2", "u_component_of_wind": "m s-1", "v_component_of_wind": "m s-1"}
 _LONG = {short: long for long, short in ABBREVIATED.items()}
 _PARTS = ("inputs", "forcings")
 _SEED = 0
@@ -71,7 +71,7 @@ def analysis(
 
     def nodal(name: str, x: Any) -> Any:
         x = np.asarray(x, np.float64)
-        x = ATMOSPHERIC.nondim(x, _UNITS[name]) if name in _UNITS else x
+        x = ATMOSPHERIC.nondim(x, UNITS[name]) if name in UNITS else x
         x = np.moveaxis(x.reshape(-1, *x.shape[-2:]), 0, -1)
         return jnp.asarray(layout.from_standard(model.plan, x)[..., None, :], jnp.float32)
 
@@ -108,7 +108,7 @@ class Ours:
         for name, x in _decode(self.model, state, self.forcing).items():
             long = _LONG.get(name, name)
             x = np.moveaxis(layout.to_standard(self.model.plan, np.asarray(x))[:, :, 0], -1, 0)
-            found[long] = ATMOSPHERIC.dim(x, _UNITS[long]) if long in _UNITS else x
+            found[long] = ATMOSPHERIC.dim(x, UNITS[long]) if long in UNITS else x
         return found
 
 

@@ -18,15 +18,14 @@ from jax import Array
 from sciml.kernels.sphere import operators
 from sciml.kernels.sphere.plan import Plan
 from sciml.pipelines.gcm.dynamics import vertical
-from sciml.pipelines.gcm.dynamics.batches import analyse, synthesise
+from sciml.pipelines.gcm.dynamics.batches import synthesise
 from sciml.pipelines.gcm.dynamics.state import SPECIFIC_HUMIDITY, State
 from sciml.pipelines.gcm.dynamics.vertical import SigmaLevels
 from sciml.pipelines.gcm.neural import pressure_levels, radiation
 from sciml.pipelines.gcm.neural.checkpoint import config
-from sciml.pipelines.gcm.neural.encoder import DATA, data_place, pressures, same_grid
+from sciml.pipelines.gcm.neural.encoder import DATA, corrections, data_place, pressures, same_grid
 from sciml.pipelines.gcm.neural.feature_tree import feature_set
-from sciml.pipelines.gcm.neural.features import Modal, from_rows, map_rows, state_fields, to_rows
-from sciml.pipelines.gcm.neural.networks import Network, weights_of
+from sciml.pipelines.gcm.neural.networks import Network
 from sciml.pipelines.gcm.neural.normalization import Fields
 from sciml.pipelines.gcm.neural.physics import state_place
 from sciml.pipelines.gcm.neural.readings import Moment, Reader, reader, surface_fields
@@ -77,24 +76,10 @@ class Decoder:
         fields, surface = self.on_layers(state, ground)
         return pressure_levels.to_pressure(fields, np.asarray(self.sigma), surface, np.asarray(self.pressures))
 
-    def corrections(
-        self, params: Mapping[str, Any], fields: Mapping[str, Array], state: State, moment: Moment
-    ) -> Fields:
-        """The network's output [*nodal, e, p] by field."""
-        plan, weights = self.plan, weights_of(self.network, self.plan, params)
-        bases = sorted({one.base for one in self.data.features.spectral})
-        analysed = analyse(plan, [[fields[name] for name in bases]])[0] if bases else []
-        data = {name: Modal(x) for name, x in zip(bases, analysed, strict=True)}
-        read = {
-            "data_features": self.data.nodal(weights.get("data_features", {}), data, moment),
-            "model_features": self.model.nodal(weights.get("model_features", {}), state_fields(plan, state), moment),
-        }
-        return from_rows(plan, map_rows(plan, lambda rows: self.network(weights, rows), to_rows(plan, read)))
-
     def __call__(self, params: Mapping[str, Any], state: State, moment: Moment) -> Fields:
         """u, v, t, z and the tracers [*nodal, e, p] without dimension; params: those of the decoder."""
         fields = self.interpolated(state, self.ground.nodal(self.plan, params))
-        change = self.corrections(params, fields, state, moment)
+        change = corrections(self, params, fields, state, moment)
         return {name: x + change[name] if name in change else x for name, x in fields.items()}
 
 

@@ -81,27 +81,10 @@ class Encoder:
             tracers=dict(zip(tracers, water, strict=True)),
         )
 
-    def _analysed(self, fields: Mapping[str, Array]) -> dict[str, Modal]:
-        """Coefficients of those fields that the network reads."""
-        bases = sorted({one.base for one in self.data.features.spectral})
-        coefficients = analyse(self.plan, [[fields[name] for name in bases]])[0] if bases else []
-        return {name: Modal(x) for name, x in zip(bases, coefficients, strict=True)}
-
-    def corrections(self, params: Mapping[str, Any], data: Mapping[str, Modal], state: State, moment: Moment) -> Fields:
-        """The network's output [*nodal, e, k] by variable; `params` are those of one encoder."""
-        plan = self.plan
-        weights = weights_of(self.network, plan, params)
-        fields = state_fields(plan, state) if self.model.features.spectral else {}
-        read = {
-            "data_features": self.data.nodal(weights.get("data_features", {}), data, moment),
-            "model_features": self.model.nodal(weights.get("model_features", {}), fields, moment),
-        }
-        return from_rows(plan, map_rows(plan, lambda rows: self.network(weights, rows), to_rows(plan, read)))
-
     def _encode(self, params: Mapping[str, Any], fields: Mapping[str, Array], moment: Moment) -> State:
         plan = self.plan
         first = self.interpolated(fields, self.ground.nodal(plan, params))
-        change = self.corrections(params, self._analysed(fields), first, moment)
+        change = corrections(self, params, fields, first, moment)
         names = (*VARIABLES, *first.tracers)
         before = {**{name: getattr(first, name) for name in VARIABLES}, **first.tracers}
         values = synthesise(plan, [before[name] for name in names])
@@ -125,6 +108,25 @@ class Encoder:
         if not self.memory:
             return state, None
         return state, self._encode(params["memory_encoder"], fields, replace(moment, randomness={}))
+
+
+def corrections(
+    part: Any, params: Mapping[str, Any], fields: Mapping[str, Array], state: State, moment: Moment
+) -> Fields:
+    """The output [*nodal, e, k] by variable of the network of an encoder or decoder, which reads analysis and state.
+
+    params: those of the part; fields [*nodal, e, p] on pressure levels.
+    """
+    plan, weights = part.plan, weights_of(part.network, part.plan, params)
+    bases = sorted({one.base for one in part.data.features.spectral})
+    coefficients = analyse(plan, [[fields[name] for name in bases]])[0] if bases else []
+    data = {name: Modal(x) for name, x in zip(bases, coefficients, strict=True)}
+    model = state_fields(plan, state) if part.model.features.spectral else {}
+    read = {
+        "data_features": part.data.nodal(weights.get("data_features", {}), data, moment),
+        "model_features": part.model.nodal(weights.get("model_features", {}), model, moment),
+    }
+    return from_rows(plan, map_rows(plan, lambda rows: part.network(weights, rows), to_rows(plan, read)))
 
 
 def pressures(settings: config.ModelConfig) -> tuple[float, ...]:

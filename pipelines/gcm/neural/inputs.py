@@ -23,7 +23,7 @@ from sciml.pipelines.gcm.setups import analysis_file
 from sciml.pipelines.gcm.setups.vertical_regrid import interpolate
 from sciml.pipelines.progress import Progress
 
-_UNITS = {"geopotential": "m2 s-2", "u_component_of_wind": "m s-1", "v_component_of_wind": "m s-1"}
+UNITS = {"geopotential": "m2 s-2", "u_component_of_wind": "m s-1", "v_component_of_wind": "m s-1"}  # of the others: none, or K
 _SAME_LEVEL = 1e-4  # relative difference of pressures that are the same level
 _SAME_POINT = 1e-3  # [degrees], as NeuralGCM compares grids
 
@@ -43,7 +43,7 @@ class Inputs:
 
 def nondimensional(plan: Plan, name: str, x: np.ndarray) -> np.ndarray:
     """`x` [i, j, p] in SI units as [*nodal, 1, p] float32 without dimension (temperature stays in K)."""
-    scaled = ATMOSPHERIC.nondim(x, _UNITS.get(name, "1"))
+    scaled = ATMOSPHERIC.nondim(x, UNITS.get(name, "1"))
     return layout.from_standard(plan, scaled.astype(np.float32))[..., None, :]
 
 

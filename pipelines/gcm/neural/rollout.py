@@ -32,7 +32,7 @@ from sciml.pipelines.progress import Progress
 from . import rollout_guard
 from .climate import Means
 from .inputs import Inputs, sim_time_of
-from .inputs_sea_surface import SeaSurface
+from .inputs_sea_surface import NAMES, SeaSurface
 from .rollout_frames import frame, global_means
 from .rollout_state import from_tensors, to_tensors, write_state
 
@@ -66,6 +66,16 @@ def _advance(model: Any, state: Any, forcing: Any, keeps_mass: bool) -> Any:
         return following
     keep = fix_global_mean(model.plan, "log_surface_pressure")
     return replace(following, state=keep(state.state, following.state))
+
+
+def state_like(model: Any, members: int) -> Any:
+    """Structure, shapes and types of a model's states; reads and computes nothing."""
+    plan = model.plan
+    deep = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, len(model.pressure_levels)), jnp.float32)
+    flat = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, 1), jnp.float32)
+    inputs, forcing = dict.fromkeys(model.input_variables, deep), dict.fromkeys(NAMES, flat)
+    encode = partial(_encode, members=members)
+    return jax.eval_shape(encode, model, inputs, forcing, jax.random.key(0), sim_time=jnp.float32(0))
 
 
 @dataclass
@@ -206,14 +216,11 @@ class NeuralIntegration:
         self._sample(carry)
         return carry
 
-    def _encode_arguments(self) -> tuple[Any, ...]:
+    def _encoded(self) -> Any:
         sim_time = sim_time_of(self.layout.start, self.model.config.reference_datetime)
         key = jax.random.key(self.settings.seed)
-        inputs = self.inputs.nodal(self.model.plan)
-        return inputs, self.sea.at(self.layout.start), key, self.settings.members, jnp.float32(sim_time)
-
-    def _encoded(self) -> Any:
-        return _encode(self.model, *self._encode_arguments())
+        inputs, forcing = self.inputs.nodal(self.model.plan), self.sea.at(self.layout.start)
+        return _encode(self.model, inputs, forcing, key, self.settings.members, jnp.float32(sim_time))
 
     def compile(self, carry: Carry) -> None:
         """Compile what the run needs, all of it at once."""
@@ -287,13 +294,6 @@ class NeuralIntegration:
     def restore(self, tensors: Mapping[str, np.ndarray]) -> Carry:
         """The carry that `tensors` were taken from."""
         own = {name: x for name, x in tensors.items() if not name.startswith(("carry.", "means."))}
-        if self.inputs is None:
-            like = jax.eval_shape(lambda: self.state)
-        else:
-            inputs, forcing, key, members, sim_time = self._encode_arguments()
-            like = jax.eval_shape(
-                partial(_encode, members=members), self.model, inputs, forcing, key, sim_time=sim_time
-            )
         if "carry.lost" not in tensors or len(tensors["carry.lost"]) != self.settings.members:
             raise DataError("the checkpoint is of another model", hint="start a new run without --resume")
         for means in self.means:
@@ -304,7 +304,9 @@ class NeuralIntegration:
             day = float(lost[member] * self.step_seconds / 86400)
             said = {"day": day, "date": self.date(day), "why": "before the run was resumed"}
             self.about.setdefault("lost", {}).setdefault(int(member), said)
-        return Carry(from_tensors(own, like), int(tensors["carry.steps"]), lost)
+        return Carry(
+            from_tensors(own, state_like(self.model, self.settings.members)), int(tensors["carry.steps"]), lost
+        )
 
     # --- what is seen
 

@@ -20,10 +20,10 @@ from sciml.pipelines.gcm.output.variables import ATTRIBUTES
 from sciml.pipelines.gcm.scales import ATMOSPHERIC
 
 from .derived import P_MINUS_E, derivable, derived, diagnostics_in_si, needs_physics
+from .encoder import ABBREVIATED
+from .inputs import UNITS
 
-# the decoder's names, which are those of the original
-_LONG = {"u": "u_component_of_wind", "v": "v_component_of_wind", "t": "temperature", "z": "geopotential"}
-_UNITS = {"u_component_of_wind": "m s-1", "v_component_of_wind": "m s-1", "geopotential": "m2 s-2"}
+_LONG = {short: long for long, short in ABBREVIATED.items()}  # the decoder's names are those of the original
 
 
 @partial(jax.jit, static_argnames=("names", "pressures"))
@@ -53,7 +53,7 @@ def decoded(fields: dict[str, Array]) -> dict[str, Array]:
         if diagnostic is not None:
             found[diagnostic[0]] = diagnostic[1]
         elif long in ATTRIBUTES:
-            found[long] = ATMOSPHERIC.dim(x, _UNITS[long]) if long in _UNITS else x
+            found[long] = ATMOSPHERIC.dim(x, UNITS[long]) if long in UNITS else x
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +26,8 @@ from .checkpoint.surface import nodes_of
 from .derived_diagnostics import names_of, parts_of
 from .encoder import ABBREVIATED
 from .inputs import Inputs, grid_map, read_inputs, simulated_inputs
-from .inputs_sea_surface import NAMES, SeaSurface, read_sea_surface, simulated_sea_surface
-from .rollout import NeuralIntegration
+from .inputs_sea_surface import SeaSurface, read_sea_surface, simulated_sea_surface
+from .rollout import NeuralIntegration, state_like
 from .rollout_frames import available
 from .rollout_state import is_state_file, read_state
 
@@ -182,19 +181,13 @@ def _starts_from_state(settings: Rollout) -> bool:
 # --- where it starts
 
 
-def variables_of(config: Any) -> tuple[str, ...]:
-    """Names of the inputs a model is encoded from."""
-    return ("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind", *config.tracers)
-
-
 def _start(
     settings: Rollout, model: Any, config: Any, progress: Progress
 ) -> tuple[Inputs | None, Any, np.datetime64, str]:
     """(inputs or None, ModelState or None, initial time, words)."""
-    plan, levels, names = model.plan, config.data.pressure_levels, variables_of(config)
+    plan, levels, names = model.plan, config.data.pressure_levels, model.input_variables
     if _starts_from_state(settings):
-        like = _like(settings, model, config)
-        state, start, changed = read_state(settings.initial, model, like)
+        state, start, changed = read_state(settings.initial, model, state_like(model, settings.members))
         edited = f", with changed {', '.join(changed)}" if changed else ""
         progress.note(f"{settings.initial}: a state of this model{edited}")
         if settings.start is not None and np.datetime64(settings.start, "s") != start:
@@ -219,20 +212,6 @@ def _start(
             )
         start = np.datetime64(settings.start, "s")
     return inputs, None, start.astype("datetime64[s]"), inputs.title
-
-
-def _like(settings: Rollout, model: Any, config: Any) -> Any:
-    """Structure, shapes and types of the model's states for the members wanted."""
-    from .rollout import _encode
-
-    plan = model.plan
-    deep = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, len(config.data.pressure_levels)), jnp.float32)
-    flat = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, 1), jnp.float32)
-    inputs = dict.fromkeys(variables_of(config), deep)
-    return jax.eval_shape(
-        partial(_encode, members=settings.members), model, inputs, dict.fromkeys(NAMES, flat),
-        jax.random.key(settings.seed), sim_time=jnp.float32(0),
-    )  # fmt: skip
 
 
 def _sea(settings: Rollout, config: Any, plan: Any, start: np.datetime64, progress: Progress) -> SeaSurface:

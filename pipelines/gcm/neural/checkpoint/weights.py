@@ -7,7 +7,7 @@ each weight is known by both names, its shape and the standard deviation of its 
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from sciml.pipelines.errors import DataError
@@ -103,16 +103,13 @@ def _encoders(config: c.ModelConfig) -> Iterator[Weight]:
 
 def _encoder(config: c.ModelConfig, randomness: c.RandomField, spot: _Spot) -> Iterator[Weight]:
     encoder = config.encoder
-    names = _Names()
     data, model = widths.data_place(config), widths.model_place(config, randomness)
     yield from _orography(encoder.orography, config.model.grid, spot.at("orography"))
-    inputs = {}
-    for side, node, place, grid in (
+    inputs = yield from _sides(
+        spot,
         ("data", encoder.data_features, data, config.data.grid),
         ("model", encoder.model_features, model, config.model.grid),
-    ):
-        yield from _features(node, place, grid, spot.at(f"{side}_features"), names)
-        inputs |= {f"{side}_{name}": n for name, n in widths.features(node, place).items()}
+    )
     outputs = widths.state_outputs(config, encoder.predicted, wind=False)
     widths.transformed(outputs, encoder.correction_transform, model)
     yield from _mapping(encoder.mapping, inputs, sum(outputs.values()), spot.at("tower"))
@@ -122,21 +119,27 @@ def _encoder(config: c.ModelConfig, randomness: c.RandomField, spot: _Spot) -> I
 def _decoder(config: c.ModelConfig) -> Iterator[Weight]:
     decoder = config.decoder
     spot = _Spot(("decoder",), _ROOT).child("dimensional_learned_primitive_to_weatherbench_decoder")
-    names = _Names()
     data, model = widths.data_place(config), widths.model_place(config, decoder.randomness)
     yield from _orography(decoder.orography, config.model.grid, spot.at("orography"))
-    inputs = {}
-    for side, node, place, grid in (
+    inputs = yield from _sides(
+        spot,
         ("model", decoder.model_features, model, config.model.grid),
         ("data", decoder.data_features, data, config.data.grid),
-    ):
-        yield from _features(node, place, grid, spot.at(f"{side}_features"), names)
-        inputs |= {f"{side}_{name}": n for name, n in widths.features(node, place).items()}
+    )
     outputs = widths.data_outputs(config, decoder.predicted)
     widths.transformed(outputs, decoder.correction_transform, data)
     yield from _mapping(decoder.mapping, inputs, sum(outputs.values()), spot.at("tower"))
     yield from _randomness(decoder.randomness, spot.at("randomness"))
     yield from _diagnostics(decoder.diagnostics, model, config, spot.at("diagnostics"))
+
+
+def _sides(spot: _Spot, *sides: tuple[str, c.Feature, widths.Place, c.Grid]) -> Generator[Weight, None, dict[str, int]]:
+    """Weights of the features on each (side, node, place, grid), in their order; returns the channels of every feature."""
+    names, inputs = _Names(), {}
+    for side, node, place, grid in sides:
+        yield from _features(node, place, grid, spot.at(f"{side}_features"), names)
+        inputs |= {f"{side}_{name}": n for name, n in widths.features(node, place).items()}
+    return inputs
 
 
 def _orography(node: c.Orography, grid: c.Grid, spot: _Spot) -> Iterator[Weight]:

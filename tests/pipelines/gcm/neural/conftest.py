@@ -152,6 +152,10 @@ class StandIn:
     def levels(self):
         return self.equation.levels
 
+    @property
+    def input_variables(self):
+        return ("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind", *self.tracers)
+
     def encode(self, inputs, forcing, key, members, sim_time):
         plan = self.plan
         several = {name: jnp.repeat(x, members, axis=-2) for name, x in inputs.items()}
