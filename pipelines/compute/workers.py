@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
-
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def _forks() -> bool:
@@ -33,9 +33,19 @@ def warm(*modules: str) -> None:
     from multiprocessing import forkserver
 
     multiprocessing.set_forkserver_preload(list(modules))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
+    with deaf():
         forkserver.ensure_running()
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which reaches every process of a terminal, and SIGTERM from their first moment."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from sciml.pipelines.compute.threads import using
-from sciml.pipelines.compute.workers import context, parent_lives
+from sciml.pipelines.compute.workers import context, deaf, parent_lives
 from sciml.pipelines.compute.world import World
 from sciml.pipelines.errors import NumericalError, ScimlError
 from sciml.pipelines.run import Run
@@ -132,7 +132,9 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
         started.Process(target=_worker, args=(work, inbox, events, stop, n), daemon=True)
         for n, inbox in enumerate(inboxes)
     ]
-    _start_deaf(processes)
+    with deaf():
+        for process in processes:
+            process.start()
     try:
         issues = len(work.design.train)
         return _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop, issues)
@@ -144,20 +146,6 @@ def _in_processes(work: Work, jobs: list[Spec], workers: int, on_row, should_sto
             process.join(timeout=30)
             if process.is_alive():
                 process.kill()  # it ignores SIGTERM
-
-
-def _start_deaf(processes) -> None:
-    """Start workers that already ignore signals while they import torch: Ctrl-C reaches every process of a terminal."""
-    if not hasattr(signal, "pthread_sigmask"):
-        for process in processes:
-            process.start()
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        for process in processes:
-            process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _dispatch(jobs, processes, inboxes, events, stop, on_row, should_stop, issues: int = 1) -> Outcome:
