@@ -4,21 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from sciml.pipelines.galaxy.morphology.cases import segmented
 from sciml.pipelines.readers.synthetic_galaxies_images import simulate_cutouts
 
 DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data" / "galaxy"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Two threads on small arrays cost more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
