@@ -27,9 +27,8 @@ def _kd(settings: Bench, given: dict[str, Any], invocation: Invocation) -> None:
     clock = "CPU" if rows[0]["device"] == "cpu" else "Wall"
     sizes = f"batch {settings.batch_size}, hidden {settings.hidden}"
     console.table(columns, cells, title=f"{clock} time of one training step, {sizes}")
-    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
     place = f"{where['device']}, {where['processors']} processors"
-    console.result(f"torch {where['torch']}, {place}, load {load}, {where['threads']} thread")
+    console.result(f"torch {where['torch']}, {place}, load {_load(where)}, {where['threads']} thread")
 
 
 add_command(
@@ -46,15 +45,23 @@ def _emit(
     """JSON, or a table of the columns `names`, a table of the laws, and a line about the machine."""
     console = invocation.console
     console.emit({"machine": where, "rows": rows, "laws": laws})
-    if rows:
-        cells = [tuple(_cell(row[name]) for name in names) for row in rows]
-        console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+    _table(console, rows, names, title)
     if laws:
         cells = [(r["law"], r["case"], r["what"], _cell(r["value"]), r["unit"], _range(r), _kept(r)) for r in laws]
         console.table(("law", "case", "what", "measured", "unit", "limits", ""), cells, title="What must hold")
-    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
     words = "; ratio above 1: ours is faster" if rows else ""
-    console.result(f"jax {where['jax']}, {where['device']}, {where['cores']} cores, load {load}{words}")
+    console.result(f"jax {where['jax']}, {where['device']}, {where['cores']} cores, load {_load(where)}{words}")
+
+
+def _table(console: Any, rows: list[dict[str, Any]], names: tuple[str, ...], title: str) -> None:
+    """The columns `names` of the rows; nothing without rows."""
+    if rows:
+        cells = [tuple(_cell(row[name]) for name in names) for row in rows]
+        console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
+
+
+def _load(where: dict[str, Any]) -> str:
+    return "unknown" if where["load"] is None else f"{where['load']:.1f}"
 
 
 def _range(row: dict[str, Any]) -> str:
@@ -76,9 +83,10 @@ def _command(name: str, given: dict[str, Any]) -> str:
 
 def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.kernels.sphere import laws
-    from sciml.kernels.sphere.bench import machine, measure, write_csv
+    from sciml.kernels.sphere.bench import machine, measure
     from sciml.kernels.sphere.grids import truncation
     from sciml.pipelines.errors import SettingsError
+    from sciml.pipelines.measurements import write_csv
 
     try:
         rows: list[dict[str, Any]] = []
@@ -93,7 +101,7 @@ def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation
     except ValueError as error:
         raise SettingsError(f"--cases: {error}") from None
     if settings.csv is not None:
-        write_csv(settings.csv, rows, _command("sphere", given))
+        write_csv(settings.csv, rows, _command("sphere", given), machine())
     names = (
         "case",
         "columns",
@@ -111,15 +119,15 @@ def _sphere(settings: BenchSphere, given: dict[str, Any], invocation: Invocation
 
 
 def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation) -> None:
-    from sciml.kernels.sphere.bench import write_csv
     from sciml.pipelines.gcm.bench import laws
     from sciml.pipelines.gcm.bench.speed import machine, measure
+    from sciml.pipelines.measurements import write_csv
 
     kept = list(laws.measure(settings.chosen_laws, progress=invocation.console))
     cases = tuple(name for name in settings.cases if name != "none")
     rows = list(measure(cases, settings.repeats, settings.peers, invocation.console))
     if settings.csv is not None and rows:
-        write_csv(settings.csv, rows, _command("dycore", given))
+        write_csv(settings.csv, rows, _command("dycore", given), machine())
     names = (
         "case",
         "what",
@@ -137,8 +145,8 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
 
 
 def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation) -> None:
-    from sciml.kernels.sphere.bench import write_csv
     from sciml.pipelines.gcm.bench.neural import machine, measure
+    from sciml.pipelines.measurements import write_csv
 
     rows = list(
         measure(
@@ -147,7 +155,7 @@ def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation
         )
     )  # fmt: skip
     if settings.csv is not None:
-        write_csv(settings.csv, rows, _command("neural", given))
+        write_csv(settings.csv, rows, _command("neural", given), machine())
     names = (
         "checkpoint",
         "implementation",
@@ -164,33 +172,27 @@ def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation
 
 
 def _galaxy(settings: BenchGalaxy, given: dict[str, Any], invocation: Invocation) -> None:
-    from sciml.pipelines.galaxy.bench.throughput import machine, measure, write_csv
+    from sciml.pipelines.compute.devices import machine
+    from sciml.pipelines.galaxy.bench.throughput import measure
+    from sciml.pipelines.measurements import write_csv
 
     console = invocation.console
     rows, shapes = [], []
     if "throughput" in settings.parts:
         rows = list(measure(settings, console))
         if settings.csv is not None:
-            write_csv(settings.csv, rows, _command("galaxy", given), settings.device)
+            write_csv(settings.csv, rows, _command("galaxy", given), machine(settings.device))
     if "morphology" in settings.parts:
         from sciml.pipelines.galaxy.bench.measurements import measure as measure_shapes
 
         shapes = list(measure_shapes(settings, console))
     where = machine(settings.device)
     console.emit({"machine": where, "rows": rows, "morphology": shapes})
-    if rows:
-        names = ("backbone", "implementation", "clock", "images_per_second", "p20", "p80", "ours_to_it")
-        cells = [tuple(_cell(row[name]) for name in names) for row in rows]
-        console.table(
-            tuple(name.replace("_", " ") for name in names), cells, title=f"Training, {settings.image_size} px"
-        )
-    if shapes:
-        names = ("case", "galaxies", "statmorph_ms", "ours_ms", "ratio", "gini", "m20", "concentration", "asymmetry")
-        cells = [tuple(_cell(row[name]) for name in names) for row in shapes]
-        title = "Morphology, time per galaxy and share that agrees"
-        console.table(tuple(name.replace("_", " ") for name in names), cells, title=title)
-    load = "unknown" if where["load"] is None else f"{where['load']:.1f}"
-    console.result(f"torch {where['torch']}, {where['device']}, {where['processors']} processors, load {load}")
+    names = ("backbone", "implementation", "clock", "images_per_second", "p20", "p80", "ours_to_it")
+    _table(console, rows, names, f"Training, {settings.image_size} px")
+    names = ("case", "galaxies", "statmorph_ms", "ours_ms", "ratio", "gini", "m20", "concentration", "asymmetry")
+    _table(console, shapes, names, "Morphology, time per galaxy and share that agrees")
+    console.result(f"torch {where['torch']}, {where['device']}, {where['processors']} processors, load {_load(where)}")
 
 
 add_command(

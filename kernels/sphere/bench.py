@@ -5,7 +5,6 @@ is busy for all. Two clocks: CPU time of the process on one pinned core, and wal
 across processes. Columns are independent fields; errors are relative to the float64 reference.
 """
 
-import csv
 import os
 import platform
 import time
@@ -135,13 +134,3 @@ def machine() -> dict[str, Any]:
         "device": device.device_kind, "processor": _processor(), "cores": os.cpu_count(),
         "jax": jax.__version__, "numpy": np.__version__, "load": load,
     }  # fmt: skip
-
-
-def write_csv(path: str | Path, rows: list[dict[str, Any]], command: str) -> None:
-    """Rows with a header of comment lines: the command, and what they were measured on."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        file.write(f"# {command}\n")
-        file.write("".join(f"# {name}: {value}\n" for name, value in machine().items()))
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)

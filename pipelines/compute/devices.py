@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -36,3 +37,10 @@ def choose_device(name: str, say: Callable[[str], object] = lambda text: None) -
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     say(f"device {name}, torch {torch.__version__}")
     return name
+
+
+def machine(device: str = "cpu") -> dict[str, Any]:
+    """What figures are measured on."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+    return {"torch": torch.__version__, "device": name, "processors": os.cpu_count(), "load": load}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sciml.pipelines.compute import devices
 from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.progress import Progress
 
@@ -236,6 +236,4 @@ def _rows(times: dict[str, list[float]], bench: Bench, history: int, horizon: in
 
 def machine(device: str = "cpu") -> dict:
     """What the figures were measured on."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-    return {"torch": torch.__version__, "device": name, "processors": os.cpu_count(), "load": load, "threads": 1}
+    return devices.machine(device) | {"threads": 1}

@@ -10,9 +10,6 @@ The three take turns, an epoch each. The clock is CPU time of the process with o
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +20,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sciml.pipelines.checkpoint import write_atomic
 from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.compute.threads import using
 from sciml.pipelines.errors import DataError
@@ -38,8 +34,6 @@ from sciml.pipelines.readers import cutouts
 from sciml.pipelines.readers.synthetic_surveys import picture
 
 from . import plain
-
-__all__ = ["machine", "measure", "ours", "write_csv"]
 
 OURS, PLAIN, ALONE = "ours", "plain loop", "network alone"
 
@@ -56,26 +50,6 @@ def measure(settings: BenchGalaxy, progress: Progress | None = None) -> Iterator
         paths = _pictures(settings, n, Path(folder))
         for name in settings.backbones:
             yield from _rows(settings, name, paths, device, progress)
-
-
-def machine(device: str = "cpu") -> dict[str, Any]:
-    """What the figures were measured on."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-    return {"torch": torch.__version__, "device": name, "processors": os.cpu_count(), "load": load}
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]], command: str, device: str) -> None:
-    """The rows under a header of comment lines: the command, and what they were measured on; DataError if it cannot be written."""
-    text = io.StringIO(newline="")
-    text.write(f"# {command}\n" + "".join(f"# {name}: {value}\n" for name, value in machine(device).items()))
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    try:
-        write_atomic(path, text.getvalue().encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}", hint="give another --csv") from None
 
 
 def _pictures(settings: BenchGalaxy, n: int, folder: Path) -> list[Path]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
+from sciml.pipelines.compute.threads import using
 from sciml.pipelines.progress import Progress
 
 from .cases import Case, mergers, real, simulated
@@ -95,11 +95,7 @@ def bench(
 
     torch uses one thread meanwhile.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with using(1):
         cases = [simulated(n, seed=1), simulated(n, seed=2, sizes=(64, 96, 128, 192)), mergers(n, seed=101)]
         cases += real(Path(data), n) if data is not None else []
         return [run_case(case, device=device, rounds=rounds, progress=progress) for case in cases]
-    finally:
-        torch.set_num_threads(threads)

@@ -29,9 +29,3 @@ def test_one_core_and_back():
     with bench.one_core(True):
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
-
-
-def test_csv_says_how_it_came_about(tmp_path):
-    bench.write_csv(tmp_path / "rows.csv", [{"case": "T21", "ms": 1.23456}], "sciml bench sphere")
-    lines = (tmp_path / "rows.csv").read_text().splitlines()
-    assert lines[0] == "# sciml bench sphere" and lines[-2:] == ["case,ms", "T21,1.235"]

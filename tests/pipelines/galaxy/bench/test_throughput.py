@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from sciml.pipelines.compute.devices import machine
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.galaxy.bench import throughput
 from sciml.pipelines.galaxy.bench_settings import BenchGalaxy
+from sciml.pipelines.measurements import write_csv
 from sciml.pipelines.readers.synthetic_surveys import picture
 
 SMALL = BenchGalaxy(backbones=("test_resnet",), picture_size=48, image_size=32, batch_size=4, steps=2, repeats=2)
@@ -45,9 +47,9 @@ def test_pictures_of_a_folder_are_used_again_where_there_are_too_few(tmp_path):
 
 
 def test_the_table_on_disk(rows, tmp_path):
-    throughput.write_csv(tmp_path / "rows.csv", rows, "sciml bench galaxy", "cpu")
+    write_csv(tmp_path / "rows.csv", rows, "sciml bench galaxy", machine("cpu"))
     lines = (tmp_path / "rows.csv").read_text().splitlines()
     assert lines[0] == "# sciml bench galaxy" and any(line.startswith("backbone,implementation,") for line in lines)
     assert sum(line.startswith("test_resnet,") for line in lines) == 3
     with pytest.raises(DataError, match="cannot be written"):
-        throughput.write_csv(tmp_path / "rows.csv" / "x.csv", rows, "", "cpu")
+        write_csv(tmp_path / "rows.csv" / "x.csv", rows, "", machine("cpu"))
