@@ -98,6 +98,10 @@ def add_command(
         raise ValueError(f"{settings_cls.__name__}: a field has the name of a shared option")
 
     def command(**values: Any) -> None:
+        for field, entry in settings.items():
+            # a list may be typed at once or in pieces: --table a,b is --table a --table b
+            if entry.is_list and field not in arguments and values[field]:
+                values[field] = ",".join(values[field])
         given = {field: values[field] for field in settings if values[field] not in (None, [], ())}
         config = values["config"]
         resolved = resolve(settings_cls, given, config)
@@ -134,9 +138,8 @@ def _parameter(entry: Setting, *, positional: bool) -> inspect.Parameter:
     if entry.choices:
         choices = [str(choice) for choice in entry.choices]
         common["autocompletion"] = lambda incomplete: [c for c in choices if c.startswith(incomplete)]
-    kind: Any = _typed_as(entry)
+    kind: Any = list[str] if entry.is_list else _typed_as(entry)
     if positional:
-        kind = list[str] if entry.is_list else kind
         return _keyword(entry.name, None, Annotated[kind | None, typer.Argument(**common)])
     declared = f"{entry.option}/--no-{entry.option[2:]}" if entry.type is bool else entry.option
     option = typer.Option(declared, rich_help_panel=entry.panel, **common)

@@ -69,6 +69,15 @@ def test_typed_options_are_given_with_their_types(calls):
     assert invocation.console.quiet and invocation.console.json
 
 
+@pytest.mark.parametrize(
+    "typed", [("0.2,0.3,0.5",), ("0.2", "0.3", "0.5"), ("0.2, 0.3", "0.5")], ids=["at once", "in pieces", "both"]
+)
+def test_a_list_may_be_typed_in_pieces(calls, typed):
+    """Nothing of --table a --table b is lost."""
+    words = [word for part in typed for word in ("--fractions", part)]
+    assert call(calls, "fit", *words)[1] == {"fractions": (0.2, 0.3, 0.5)}
+
+
 def test_a_typed_option_wins_over_the_file(calls):
     Path("fit.toml").write_text("epochs = 5\nshuffle = false\n")
     settings, given, invocation = call(calls, "fit", "-c", "fit.toml", "--epochs", "6", "--shuffle")
