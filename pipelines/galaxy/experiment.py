@@ -111,13 +111,17 @@ def _simulated(settings: Train, folder: Path, progress: Progress) -> Catalog:
             )  # fmt: skip
         packed.write(path, made)
     catalog = packed.open_packed(path)
+    scenario = catalog.withheld["scenario"]
     # what is behind the pictures is no column a user would have: nothing for the audit to find
     catalog = replace(catalog, withheld=pd.DataFrame())
     if settings.label == "stage":
         return catalog
+    if settings.label == "scenario":
+        return replace(catalog, labels=scenario.cat.codes.to_numpy(np.int64), classes=tuple(scenario.cat.categories))
     if settings.label not in (None, "merger"):
         raise SettingsError(
-            f'--label {settings.label}: simulated galaxies have the labels "merger" (default) and "stage"'
+            f"--label {settings.label}: simulated galaxies have the labels merger (default), stage, and scenario "
+            f"({', '.join(scenario.cat.categories)})"
         )
     return replace(catalog, labels=(catalog.labels > 0).astype(np.int64), classes=("non", "merger"))
 

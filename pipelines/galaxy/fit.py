@@ -29,6 +29,7 @@ from .ranking import best_threshold
 from .results import finish
 from .settings import Audit
 from .splits import Split
+from .starting import find_start, start_from
 from .train import Hooks, Job, Trainer, predict_logits
 from .training_settings import Train
 
@@ -89,6 +90,8 @@ def _refuse_early(settings: Train) -> None:
 
     if "table" not in settings.arms or len(settings.arms) > 1:
         check_name(settings.backbone)
+    if settings.start is not None:
+        find_start(settings.start, settings.backbone)
     for path in (settings.images, *settings.table):
         if path is not None and not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
@@ -176,6 +179,9 @@ def _train_one(run, experiment, settings, which, device, progress, task, asked, 
     (arm, fold), split = which, experiment.splits[which[1]]
     prepared = prepare_model(experiment, settings, arm, fold, device, share)
     name = f"{arm}-{fold}"
+    if settings.start is not None and run.load(name) is None:
+        # a resumed model brings its own weights, and the run it began from may be gone
+        start_from(prepared.model, find_start(settings.start, settings.backbone), settings.start)
 
     def on_epoch(row: dict) -> None:
         if world.rank == 0:

@@ -47,6 +47,9 @@ class Train(Choice):
         False, "the table model also asks the training rows that look alike; take a large --batch-size", panel=MODEL
     )
     pretrained: bool = setting(False, "start a timm backbone from its pretrained weights", panel=MODEL)
+    start: Path | None = setting(
+        None, "begin with the image encoder of this run or exported model, e.g. one trained on simulated galaxies", panel=MODEL
+    )
 
     epochs: int = setting(20, "passes over the training objects", panel=TRAINING)
     batch_size: int = setting(32, "objects per step", panel=TRAINING)
@@ -120,6 +123,7 @@ class Train(Choice):
             value = getattr(self, name)
             require(0 <= value < 1, f"--{name.replace('_', '-')} {value}: must lie in 0..1, below 1")
         require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay}: must lie in 0..1, above 0")
+        require(not (self.start and self.pretrained), "--start and --pretrained both give the first weights: leave one out")
         require(self.keep == "best" or self.patience is None, "--patience waits for the best epoch: leave --keep last out")
         require(self.focal_gamma >= 0, f"--focal-gamma {self.focal_gamma}: must not be negative")
         require(1 <= self.zoom <= 4, f"--zoom {self.zoom}: must lie in 1..4")

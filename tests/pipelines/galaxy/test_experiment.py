@@ -20,12 +20,22 @@ def given(tmp_path, catalog=None, **values):
     return Train(images=file, width=8, **values)
 
 
-@pytest.mark.parametrize(("label", "classes"), [(None, ("non", "merger")), ("stage", ("non", "pre", "post"))])
+SCENARIOS = ("isolated", "clumpy", "projection", "relaxed", "pre", "post")
+
+
+@pytest.mark.parametrize(
+    ("label", "classes"), [(None, ("non", "merger")), ("stage", ("non", "pre", "post")), ("scenario", SCENARIOS)]
+)
 def test_simulated_galaxies_are_kept(tmp_path, label, classes):
-    settings = Train(simulate=16, image_size=16, label=label, folds=2)
+    settings = Train(simulate=80 if label == "scenario" else 16, image_size=16, label=label, folds=2)
     first = prepare(settings, tmp_path, Progress())
     assert first.simulated and first.catalog.classes == classes and not len(first.catalog.withheld.columns)
     assert (tmp_path / "simulated.h5").is_file()
+    behind = packed.open_packed(tmp_path / "simulated.h5").withheld["scenario"].astype(str)
+    merging = behind.isin(("pre", "post")).to_numpy()
+    expected = {None: merging, "stage": np.where(merging, 1 + (behind == "post"), 0)}
+    expected["scenario"] = [SCENARIOS.index(name) for name in behind]
+    assert np.array_equal(first.catalog.labels, expected[label])
     again = prepare(settings, tmp_path, Progress())
     assert np.array_equal(first.catalog.images.read([0]), again.catalog.images.read([0]))
 
