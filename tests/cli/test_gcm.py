@@ -180,10 +180,9 @@ def test_every_case_runs(run_here, case):
     "scheme",
     [
         "semi_implicit_leapfrog",
-        "crank_nicolson_rk3",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("crank_nicolson_rk2", "crank_nicolson_rk4", "backward_forward_euler")
+            for name in ("crank_nicolson_rk2", "crank_nicolson_rk3", "crank_nicolson_rk4", "backward_forward_euler")
         ),
     ],
 )

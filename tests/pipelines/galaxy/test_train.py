@@ -170,6 +170,7 @@ def in_double(trainer):
     return trainer
 
 
+@pytest.mark.slow  # two_processes_are_one in test_distributed.py is the quick one
 def test_two_processes_train_the_same_model(tmp_path):
     """Shares of every batch, statistics and gradients summed: as one process, up to the order of sums."""
     commands = [[sys.executable, "-c", PROCESS, str(rank), str(tmp_path), __file__] for rank in (0, 1)]

@@ -107,7 +107,12 @@ def test_rest_over_mountains_stays_at_rest(profile, states):
 # --- how it is used
 
 
-@pytest.mark.parametrize("scheme", SCHEMES.names())
+DOUBLES = ("crank_nicolson_rk2", "crank_nicolson_rk3")  # the same code as crank_nicolson_rk4 with other numbers
+
+
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(name, marks=[pytest.mark.slow] * (name in DOUBLES)) for name in SCHEMES.names()]
+)
 def test_every_scheme_integrates_the_wave(scheme, states):
     """The schemes differ by their time truncation only: 3 hours at 10 minutes agree to a few parts in a thousand."""
     core, state = jet(states, levels=4, step=10, scheme=scheme)
