@@ -28,6 +28,8 @@ from .settings import Choice
 from .train import predict_logits
 from .training_settings import Train, Use
 
+_NAMES_OF_COLUMNS = ("id", "image_id", "ra", "dec", "categorical")
+
 
 def load(settings: Use, progress: Progress) -> tuple[list[Bundle], Gathered]:
     """The bundles of the arm that fits what is given, and the objects.
@@ -72,6 +74,8 @@ def _as_trained(settings: Use, bundle: Bundle, packed: bool) -> Choice:
     if packed:
         return Choice(**mine)
     stored = {n: tuple(v) if isinstance(v, list) else v for n, v in bundle.facts.get("choice", {}).items()}
+    if not settings.table:  # images alone have none of the columns that were named in training
+        stored = {n: v for n, v in stored.items() if n not in _NAMES_OF_COLUMNS}
     taken = {n: v for n, v in stored.items() if n in mine and mine[n] == plain[n] and v is not None}
     if bundle.pixels is not None and mine["image_size"] is None and settings.images is not None:
         taken["image_size"] = bundle.model.shape.image_size

@@ -48,6 +48,14 @@ def test_train_ends_with_a_table_and_a_page(trained):
     assert "image + table" in page and "<img" in page
 
 
+def test_images_alone_are_predicted_without_the_options_of_the_table(trained, survey, sciml, tmp_path):
+    done = sciml("galaxy", "predict", "--model", str(trained[0]), "--images", str(survey / "cutouts"), "--to", "i.csv", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "i.csv", dtype={"id": str})
+    assert sorted(frame["id"]) == sorted(path.stem for path in (survey / "cutouts").iterdir())
+    assert set(frame["modality"]) == {"image"}
+
+
 def test_predict_evaluate_explain_export_report(trained, survey, sciml, tmp_path):
     out, _ = trained
     data = ("--images", str(survey / "cutouts"), "--table", str(survey / "galaxies.csv"), "--id", "objid")
