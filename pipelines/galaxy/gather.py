@@ -187,7 +187,7 @@ def _labelled(
     """Rows with a label."""
     if choice.label is None:
         return frame, ids, None
-    where = choice.table[0].name if choice.table else "the images"
+    where = choice.table[0].name if choice.table else "the set of images"
     label = labelling.make_labels(frame, choice.label, choice.classes, where)
     made.notes += label.notes
     made.roles[label.column] = "label"
@@ -205,7 +205,7 @@ def _roles(
     frame: pd.DataFrame, ids: np.ndarray, label: labelling.Labels | None, choice: Choice, made: Gathered
 ) -> Catalog:
     """A catalog without images: each column is an input, a nuisance, withheld, or ignored."""
-    where = choice.table[0].name if choice.table else "the images"
+    where = choice.table[0].name if choice.table else "the set of images"
     known = {option: [catalogs.column_of(frame, n, where) for n in getattr(choice, option, ())]
              for option in ("inputs", "nuisance", "leave_out", "categorical", "auxiliary")}  # fmt: skip
     asked = choice.group is not None and not _by_copies(frame, choice)

@@ -28,7 +28,7 @@ def identified(frame: pd.DataFrame, choice: Choice, pictures: ImageSet | None, m
         DataError: identifiers that lost digits, or more rows left out than --most-skipped allows.
     """
     ids, name = _ids(frame, choice, pictures, made)
-    check_ids(ids, name, choice.table[0] if choice.table else "the images")
+    check_ids(ids, name, choice.table[0] if choice.table else "the set of images")
     for part in name.split("+"):
         if part in frame and roles.nuisance_kind(part) is None:
             made.roles[part] = "identifier"
@@ -63,7 +63,7 @@ def _repeated(ids: pd.Series, name: str, known: np.ndarray, label: np.ndarray | 
 def _ids(frame: pd.DataFrame, choice: Choice, pictures: ImageSet | None, made) -> tuple[pd.Series, str]:
     """The identifier of each row, and the name of its column; several columns are joined by "-"."""
     if choice.id is not None:
-        where = choice.table[0] if choice.table else "the images"
+        where = choice.table[0] if choice.table else "the set of images"
         names = [catalogs.column_of(frame, part.strip(), where) for part in choice.id.split("+")]
         return text(frame, names), "+".join(names)
     named = [c for c in frame.columns if c == ID or catalogs.is_id_name(c)]
