@@ -18,6 +18,7 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.timm_import import import_timm
 
 from .layout import BandNorm, ImageFeatures, band_statistics, resized, unify
+from .small_maps import adopt
 from .weights import Weights, hub_folder, offline_wanted, reachable, read_folder
 
 _PATCHES = 4  # most convolutions of a model that only cuts patches with them
@@ -39,6 +40,7 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, network: nn.Module, size: tuple[int, int], norm: BandNorm):
         super().__init__()
+        adopt(network)
         self.network, self.size, self.norm = network, size, norm
         layout = getattr(network, "output_fmt", None)
         self.layout = str(getattr(layout, "value", layout)).upper() if layout else None
