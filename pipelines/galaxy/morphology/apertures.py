@@ -79,10 +79,28 @@ class Growth(NamedTuple):
 
     def at(self, curve: Tensor, radius: Tensor) -> Tensor:
         """A curve at the radii [b, m], linear between its nodes, constant beyond the last."""
+        return self._between(curve, *self._place(radius))
+
+    def both(self, radius: Tensor) -> tuple[Tensor, Tensor]:
+        """Flux and area at the radii [b, m]."""
+        place = self._place(radius)
+        return self._between(self.flux, *place), self._between(self.area, *place)
+
+    def _place(self, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The nodes before and behind the radii, and the part of the way between them."""
         place = (radius / self.step[:, None]).clamp(0.0, BINS - 1e-6)
         left = place.long()
-        low, high = curve.gather(1, left), curve.gather(1, left + 1)
-        return low + (high - low) * (place - left)
+        return left, left + 1, place - left
+
+    @staticmethod
+    def _between(curve: Tensor, left: Tensor, right: Tensor, part: Tensor) -> Tensor:
+        low = curve.gather(1, left)
+        return low + (curve.gather(1, right) - low) * part
+
+
+def together(*curves: Growth) -> Growth:
+    """The curves of several batches as those of one."""
+    return Growth(*(torch.cat(parts) for parts in zip(*curves, strict=True)))
 
 
 def _core(image: Tensor, valid: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import asymmetry, cas, gini_m20, mid, moments, sersic, shape
-from .apertures import Ellipses, Growth, coordinates, growth, part_inside, pixel_lines
+from .apertures import Ellipses, Growth, coordinates, growth, part_inside, pixel_lines, together
 from .definitions import BITS, Definitions
 from .petrosian import Petrosian, fraction_radius, petrosian_radius
 from .sky import Skybox, find_skybox
@@ -148,16 +148,20 @@ def _radii(stamps: Stamps, place: Centred, definitions: Definitions, record: Rec
     """Petrosian radii, fluxes and light-fraction radii; the curves of growth in circles and in ellipses."""
     columns, limits = record.columns, {"eta": definitions.eta, "width": definitions.annulus_width}
     round_curve = growth(stamps.image, stamps.valid, Ellipses.circles(place.centre), stamps.size)
-    circ = _petrosian_doubts(record, petrosian_radius(round_curve, stamps.diagonal, **limits))
     curve = growth(stamps.image, stamps.valid, place.ellipses, stamps.size)
-    ellip = petrosian_radius(curve, stamps.diagonal * place.ellipses.elongation, **limits)
-    columns["rpetro_circ"], columns["rpetro_ellip"] = circ, _petrosian_doubts(record, ellip)
+    # curves are small: what takes time is how often they are asked, so that all are asked together
+    largest = torch.cat([stamps.diagonal, stamps.diagonal * place.ellipses.elongation])
+    found = petrosian_radius(together(round_curve, curve), largest, **limits)
+    for name, part in zip(("circ", "ellip"), zip(*(entry.chunk(2) for entry in found), strict=True), strict=True):
+        columns[f"rpetro_{name}"] = _petrosian_doubts(record, Petrosian(*part))
     for name, growing in (("circ", round_curve), ("ellip", curve)):
         reach = definitions.flux_extent * columns[f"rpetro_{name}"]
         columns[f"flux_{name}"] = growing.at(growing.flux, reach[:, None])[:, 0].abs()
-    for percent in (20, 50, 80):
-        radius, wrong = fraction_radius(round_curve, definitions.cas_extent * circ, percent / 100)
-        record.doubt("radius", wrong)
+    whole = definitions.cas_extent * columns["rpetro_circ"].repeat(3)
+    fraction = whole.new_tensor([0.2, 0.5, 0.8]).repeat_interleave(len(stamps))[:, None]
+    radii, wrong = fraction_radius(together(*[round_curve] * 3), whole, fraction)
+    for percent, radius, doubtful in zip((20, 50, 80), radii.chunk(3), wrong.chunk(3), strict=True):
+        record.doubt("radius", doubtful)
         columns[f"r{percent}"] = torch.where(radius > 0, radius, torch.nan)
     return round_curve, curve
 
@@ -228,11 +232,11 @@ def _shape(
     record.doubt("shape_segment", found.added)
     record.doubt("shape_undefined", found.undefined)
     circles = Ellipses.circles(place.centre)
-    for name, curve, ellipses in zip(("circ", "ellip"), curves, (circles, place.ellipses), strict=True):
-        columns[f"rmax_{name}"] = shape.farthest(found.pixels, ellipses)
-        half, wrong = fraction_radius(curve, columns[f"rmax_{name}"], 0.5)
-        columns[f"rhalf_{name}"] = half
-        record.doubt("radius", wrong)
+    columns["rmax_circ"], columns["rmax_ellip"] = (shape.farthest(found.pixels, e) for e in (circles, place.ellipses))
+    half, wrong = fraction_radius(together(*curves), torch.cat([columns["rmax_circ"], columns["rmax_ellip"]]), 0.5)
+    columns["rhalf_circ"], columns["rhalf_ellip"] = half.chunk(2)
+    for doubtful in wrong.chunk(2):
+        record.doubt("radius", doubtful)
     lines = pixel_lines(*stamps.image.shape[1:], stamps.image)
     inside_circle = part_inside(coordinates(circles, *lines), columns["rmax_circ"])
     binary = found.pixels.to(stamps.image.dtype)

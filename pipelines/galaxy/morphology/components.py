@@ -38,15 +38,11 @@ def spread_labels(mask: Tensor) -> Tensor:
         labels = jumped
 
 
-def region_at(mask: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-    """The region of each plane that holds the pixel (row, column) (int64 [n]), and whether the plane has others, bool [n].
-
-    Empty where the pixel is outside the mask.
-    """
+def region_at(mask: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """The region of each plane that holds the pixel (row, column), int64 [n]; empty where the pixel is outside the mask."""
     labels = label_regions(mask)
     wanted = labels[torch.arange(len(labels), device=labels.device), row, column]
-    region = labels == torch.where(wanted > 0, wanted, -1)[:, None, None]
-    return region, mask.sum((1, 2)) > region.sum((1, 2))
+    return labels == torch.where(wanted > 0, wanted, -1)[:, None, None]
 
 
 def two_largest(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,7 +41,8 @@ def petrosian_segment(stamps: Stamps, radius: Tensor, shape: Ellipses, *, smooth
     smooth = torch.where(stamps.inside, smooth, -torch.inf)
     above = smooth >= (ring / area).to(smooth.dtype)[:, None, None]
     peak = smooth.flatten(1).argmax(1)
-    segment, split = region_at(above, peak // length, peak % length)
+    segment = region_at(above, peak // length, peak % length)
+    split = (above & ~segment).flatten(1).any(1)
     empty = ~above.flatten(1).any(1)
     full = above.sum((1, 2)) == stamps.size.prod(1)
     return Segment(segment, empty, full, split & ~full)

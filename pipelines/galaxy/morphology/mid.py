@@ -89,14 +89,16 @@ class Growing(NamedTuple):
 def mid_segment(window: Window, eta: float) -> Growing:
     """Grow the region around the brightest pixel until its faintest pixel is eta times its mean."""
     light, number = window.light, window.number
-    width = light.shape[2]
+    width, tiny = light.shape[2], torch.finfo(light.dtype).tiny
     peak = light.flatten(1).argmax(1)
     row, column = peak // width, peak % width
 
     def contrast(rank: Tensor) -> tuple[Tensor, Tensor]:
         level = _value_at(window.ordered, number, rank[:, None])[:, 0]
-        region, _ = region_at((light >= level[:, None, None]) & (light > 0), row, column)
-        mean = (light * region).sum((1, 2)) / region.sum((1, 2)).clamp(min=1)
+        # the source's own pixels alone: no level below the smallest positive number
+        region = region_at(light >= level.clamp(min=tiny)[:, None, None], row, column)
+        inside = region.to(light.dtype).flatten(1)
+        mean = torch.linalg.vecdot(light.flatten(1), inside) / inside.sum(1).clamp(min=1)
         return torch.where(mean > 0, level / mean, 1.0) - eta, region
 
     low, high = torch.zeros_like(number), (number - 1).clamp(min=0)
@@ -111,7 +113,7 @@ def mid_segment(window: Window, eta: float) -> Growing:
     index = torch.arange(len(light), device=light.device)
     added = ~smooth[index, row, column]
     smooth[index, row, column] = True
-    return Growing(region_at(smooth, row, column)[0], undefined, added)
+    return Growing(region_at(smooth, row, column), undefined, added)
 
 
 def _clump_areas(light: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:

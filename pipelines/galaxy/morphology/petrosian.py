@@ -43,10 +43,10 @@ def refine(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> T
 
 def petrosian_ratio(curve: Growth, radius: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Mean brightness in the annulus over the mean inside at radii [b, m], and where nothing is inside."""
-    flux, area = curve.at(curve.flux, radius), curve.at(curve.area, radius)
+    flux, area = curve.both(radius)
     inner, outer = radius - 0.5 * width, radius + 0.5 * width
-    ring = curve.at(curve.flux, outer) - curve.at(curve.flux, inner)
-    ring_area = curve.at(curve.area, outer) - curve.at(curve.area, inner)
+    (outer_flux, outer_area), (inner_flux, inner_area) = curve.both(outer), curve.both(inner)
+    ring, ring_area = outer_flux - inner_flux, outer_area - inner_area
     tiny = 1e-9
     mean = torch.where(area > tiny, flux / area, 0.0).abs()
     edge = torch.where(ring_area > tiny, ring / ring_area, 0.0).abs()
@@ -70,8 +70,8 @@ def petrosian_radius(curve: Growth, largest: Tensor, *, eta: float, width: float
     return Petrosian(root, (dark & visited).any(1), small, large)
 
 
-def fraction_radius(curve: Growth, total_radius: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
-    """Radius [b] that holds `fraction` of the flux inside total_radius [b], and where it is undefined (bool [b])."""
+def fraction_radius(curve: Growth, total_radius: Tensor, fraction: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Radius [b] that holds `fraction` (a number, or [b, 1]) of the flux inside total_radius [b], and where it is undefined (bool [b])."""
     total = curve.at(curve.flux, total_radius[:, None])
     wrong = ~(total > 0)[:, 0]
     safe = torch.where(total == 0, 1.0, total.abs())

@@ -51,7 +51,7 @@ def shape_segment(stamps: Stamps, sky: Skybox, centre: Tensor, radius: Tensor, l
     index = torch.arange(len(above), device=above.device)
     added = ~above[index, peak // width, peak % width] & ~undefined
     above[index, peak // width, peak % width] = True
-    segment, _ = region_at(above, peak // width, peak % width)
+    segment = region_at(above, peak // width, peak % width)
     return ShapeSegment(torch.where(undefined[:, None, None], stamps.segment, segment), added, undefined)
 
 

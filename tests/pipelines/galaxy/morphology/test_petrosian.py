@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
-from sciml.pipelines.galaxy.morphology.apertures import Ellipses, growth
+from sciml.pipelines.galaxy.morphology.apertures import Ellipses, growth, together
 from sciml.pipelines.galaxy.morphology.petrosian import fraction_radius, petrosian_radius, refine
 from sciml.pipelines.readers.synthetic_galaxies_images import Galaxy, render
 
@@ -42,6 +42,19 @@ def test_half_light_radius_of_the_disc():
     inside = 1 - (1 + 60 / SCALE) * np.exp(-60 / SCALE)
     expected = SCALE * brentq(lambda x: (1 - (1 + x) * np.exp(-x)) - 0.5 * inside, 0.1, 10)
     assert radius.item() == pytest.approx(expected, rel=2e-3) and not wrong.item()
+
+
+def test_curves_that_are_asked_together_answer_as_alone():
+    curves, largest = (disc(), disc(0.5, 0.8)), torch.tensor([60.0, 80.0]).double()
+    fractions = torch.tensor([[0.2], [0.8]]).double()
+    joint = fraction_radius(together(*curves), largest, fractions)[0]
+    joint_petrosian = petrosian_radius(together(*curves), largest, eta=0.2, width=1.0).radius
+    for i, curve in enumerate(curves):
+        assert torch.equal(joint[i : i + 1], fraction_radius(curve, largest[i : i + 1], fractions[i].item())[0])
+        alone = petrosian_radius(curve, largest[i : i + 1], eta=0.2, width=1.0).radius
+        assert torch.equal(joint_petrosian[i : i + 1], alone)
+        assert all(torch.equal(a, curve.at(b, joint[i, None, None])) for a, b in
+                   zip(curve.both(joint[i, None, None]), (curve.flux, curve.area), strict=True))  # fmt: skip
 
 
 def test_a_flat_image_never_reaches_eta():
