@@ -173,25 +173,20 @@ def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation
 
 def _galaxy(settings: BenchGalaxy, given: dict[str, Any], invocation: Invocation) -> None:
     from sciml.pipelines.compute.devices import machine
-    from sciml.pipelines.galaxy.bench.throughput import measure
+    from sciml.pipelines.galaxy.bench.parts import SHOWN, measure
     from sciml.pipelines.measurements import write_csv
 
     console = invocation.console
-    rows, shapes = [], []
-    if "throughput" in settings.parts:
-        rows = list(measure(settings, console))
-        if settings.csv is not None:
-            write_csv(settings.csv, rows, _command("galaxy", given), machine(settings.device))
-    if "morphology" in settings.parts:
-        from sciml.pipelines.galaxy.bench.measurements import measure as measure_shapes
-
-        shapes = list(measure_shapes(settings, console))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for part in settings.parts:
+        found[part] = list(measure(part, settings, console))
+        path = settings.file_of(part)
+        if path is not None and found[part]:
+            write_csv(path, found[part], _command("galaxy", given), machine(settings.device))
     where = machine(settings.device)
-    console.emit({"machine": where, "rows": rows, "morphology": shapes})
-    names = ("backbone", "implementation", "clock", "images_per_second", "p20", "p80", "ours_to_it")
-    _table(console, rows, names, f"Training, {settings.image_size} px")
-    names = ("case", "galaxies", "statmorph_ms", "ours_ms", "ratio", "gini", "m20", "concentration", "asymmetry")
-    _table(console, shapes, names, "Morphology, time per galaxy and share that agrees")
+    console.emit({"machine": where, **found})
+    for part, rows in found.items():
+        _table(console, rows, SHOWN[part].columns, SHOWN[part].title)
     console.result(f"torch {where['torch']}, {where['device']}, {where['processors']} processors, load {_load(where)}")
 
 
@@ -213,7 +208,9 @@ add_command(
 )  # fmt: skip
 add_command(
     app, "galaxy", BenchGalaxy, _galaxy,
-    help="Images per second of our training loop and of a DataLoader loop with the same timm network; our morphology and statmorph's.",
+    help="Images per second of our training loop and of a DataLoader loop with the same timm network; our morphology and statmorph's; "
+    "spectra beside their catalogue, what nuisance knows, forests on the same folds.",
     examples=["sciml bench galaxy", "sciml bench galaxy --parts throughput --backbones resnet18 --images cutouts --json",
-              "sciml bench galaxy --parts morphology --galaxies 80"],
+              "sciml bench galaxy --parts parity,spectra --data galaxies --csv checked.csv",
+              "sciml bench galaxy --parts forest --table table.csv --label Phase"],
 )  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,4 +45,19 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     """What figures are measured on."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-    return {"torch": torch.__version__, "device": name, "processors": os.cpu_count(), "load": load}
+    return {
+        "torch": torch.__version__,
+        "device": name,
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "load": load,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -53,9 +53,20 @@ def test_bench_galaxy(sciml, tmp_path):
     done = sciml("bench", "galaxy", "--parts", "throughput", *sizes.split(), "--csv", "rows.csv", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [r["implementation"] for r in found["rows"]] == ["ours", "plain loop", "network alone"]
-    assert found["machine"]["device"] == "cpu" and found["morphology"] == []
+    assert [r["implementation"] for r in found["throughput"]] == ["ours", "plain loop", "network alone"]
+    assert found["machine"]["device"] == "cpu" and "morphology" not in found
     assert (tmp_path / "rows.csv").read_text().startswith("# sciml bench galaxy --parts throughput")
+
+
+def test_bench_galaxy_of_what_must_hold(sciml, tmp_path):
+    lines = [f"s{i},{i % 7},{i * i % 11},{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "table.csv").write_text("\n".join(["id,x,y,kind", *lines]) + "\n")
+    options = "--table table.csv --label kind --folds 2 --trees 5 --simulate 80 --seeds 4 --csv found.csv"
+    done = sciml("bench", "galaxy", "--parts", "forest,simulator", *options.split())
+    assert done.returncode == 0, done.stderr
+    assert "random forest" in done.stdout and "nuisance auc" in done.stdout
+    assert "model,accuracy" in (tmp_path / "found-forest.csv").read_text()
+    assert (tmp_path / "found-simulator.csv").read_text().startswith("# sciml bench galaxy --parts forest,simulator")
 
 
 def test_bench_names_what_is_accepted(sciml):
@@ -65,6 +76,7 @@ def test_bench_names_what_is_accepted(sciml):
         ("dycore", ("--cases", "wet"), "accepted: dry, moist"),
         ("neural", ("--hours", "0"), "--hours 0"),
         ("galaxy", ("--parts", "speed"), "throughput, morphology"),
+        ("galaxy", ("--parts", "parity"), "with --data"),
     ):
         done = sciml("bench", command, *options)
         assert done.returncode == 2 and word in done.stderr, done.stderr

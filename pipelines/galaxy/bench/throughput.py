@@ -6,6 +6,9 @@
     network alone the same step on one batch that never changes: what is left if data cost nothing
 
 The three take turns, an epoch each. The clock is CPU time of the process with one thread, and wall time otherwise.
+
+Without its data the plain loop could be no faster than the network alone: that ratio is all that reading pictures once can win. What
+ours is faster than the network alone, it owes to backbones/small_maps.
 """
 
 from __future__ import annotations

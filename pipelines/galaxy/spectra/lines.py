@@ -9,7 +9,8 @@ F([N II] 6548) = F(6584) / 3.05 (Storey & Zeippen 2000).  At given v and sigmas 
 squares, so only three numbers are searched (variable projection, Golub & Pereyra 1973).
 
 Equivalent width = flux / continuum at the line, in rest-frame angstrom.  Sign: "emission" counts emission as positive (SDSS SPZLINE);
-"absorption" counts absorption as positive (galSpec, Lick).  SPZLINE's LINEEW is in the observed frame: divide it by 1 + z.
+"absorption" counts absorption as positive (galSpec, Lick).  SPZLINE's LINEEW is in the observed frame: divide it by 1 + z; its continuum is
+the stellar template at the very line, at the bottom of a Balmer absorption, ours the one beside it.
 """
 
 from __future__ import annotations
