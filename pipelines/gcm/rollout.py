@@ -8,6 +8,7 @@ again, bit for bit on the same device, because the steps between two checkpoints
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -46,7 +47,7 @@ def rollout(settings: Rollout, given: Mapping[str, Any] | None = None, progress:
     else:
         # a longer --days on resume must not change what the length of the run decided
         settings = replace(settings, every_hours=settings.interval_hours, fix_mass=settings.fixes_mass)
-        _refuse_existing(settings)
+        _check_place(settings)
     devices = choose_devices(settings.device, settings.devices, progress)
     device = devices[0]
     with arithmetic(settings.precision, device, progress):
@@ -88,9 +89,23 @@ def _prepared(settings: Rollout, progress: Progress, platform: str, devices: Seq
     return prepare(settings, progress, platform, devices)
 
 
-def _refuse_existing(settings: Rollout) -> None:
-    if settings.to is not None and settings.to.exists() and not settings.overwrite:
+def _check_place(settings: Rollout) -> None:
+    """Refuse a --to that is there already, or whose folder cannot be written, before anything is made."""
+    if settings.to is None:
+        return
+    if settings.to.exists() and not settings.overwrite:
         raise SettingsError(f"{settings.to}: exists already", hint="use --overwrite, or --to another name")
+    folder = settings.to.absolute().parent
+    if settings.to.suffix == ".zarr":  # which makes its parents
+        folder = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"--to {settings.to}: cannot write into {folder}: {error.strerror or error}; nothing was written",
+            hint="choose another place with --to",
+        ) from None
 
 
 def _new_run(settings: Rollout, device: Any) -> Run:

@@ -199,7 +199,7 @@ class DynamicsOptions:
         require(
             self.to is None or self.to.suffix in endings,
             f"--to {self.to}: the ending says the format, and must be {' or '.join(endings)}",
-            hint=f"e.g. --to {(self.to or Path('x')).with_suffix('.nc')}",
+            hint=f"e.g. --to {Path((self.to and self.to.name) or 'forecast').with_suffix('.nc')}",
         )
 
     def _check_times(self) -> None:

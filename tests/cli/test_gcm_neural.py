@@ -53,12 +53,14 @@ def test_six_hours_from_raw_era5(tmp_path):
 
 @public
 @pytest.mark.slow
-def test_a_killed_forecast_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize("form", ["nc", "zarr"])
+def test_a_killed_forecast_goes_on_to_the_same_bits(tmp_path, form):
     """SIGKILL in the middle; resumed, the file equals that of an undisturbed run, random fields and all."""
+    to = f"cut.{form}"
     options = (*SIX_HOURS, "--every-hours", 1, "--members", 2, "--no-report")
     whole = sciml(*options, "--to", "whole.nc", "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    line = [sys.executable, "-m", "sciml.cli", "gcm", "rollout", *map(str, options), "--to", "cut.nc", "--out", "cut"]
+    line = [sys.executable, "-m", "sciml.cli", "gcm", "rollout", *map(str, options), "--to", to, "--out", "cut"]
     process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 800
     metrics = tmp_path / "cut/metrics.jsonl"
@@ -70,7 +72,8 @@ def test_a_killed_forecast_goes_on_to_the_same_bits(tmp_path):
     assert json.loads((tmp_path / "cut/status.json").read_text())["state"] == "running"
     resumed = sciml("--resume", "cut", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    with xr.open_dataset(tmp_path / "whole.nc") as one, xr.open_dataset(tmp_path / "cut.nc") as two:
+    engine = {"nc": "h5netcdf", "zarr": "zarr"}[form]
+    with xr.open_dataset(tmp_path / "whole.nc") as one, xr.open_dataset(tmp_path / to, engine=engine) as two:
         assert one.sizes["prediction_timedelta"] == 7
         for name in one.data_vars:
             np.testing.assert_array_equal(one[name], two[name])

@@ -6,11 +6,13 @@ time the file's ends are used. A shift lets a run see what was known then: at a 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jax import Array
 
 from sciml.pipelines.errors import DataError
+from sciml.pipelines.gcm.neural.checkpoint import config as nodes
 
 _HOUR = np.timedelta64(3600, "s")
 
@@ -64,3 +66,9 @@ def _date(time: np.datetime64) -> str:
 def incremented(forcing: Mapping[str, Array], kelvin: float) -> dict[str, Array]:
     """`forcing` with the sea surface warmer by `kelvin`."""
     return {name: x + kelvin if name == "sea_surface_temperature" else x for name, x in forcing.items()}
+
+
+def own_increment(settings: Any) -> float:
+    """By how much the `forcing` of a model's own settings warms the sea surface [K]."""
+    transform = getattr(settings.forcing, "transform", None)
+    return transform.temperature_change if isinstance(transform, nodes.IncrementSSTForcingTransform) else 0.0

@@ -23,7 +23,11 @@ from sciml.pipelines.gcm.setups import analysis_file
 from sciml.pipelines.gcm.setups.vertical_regrid import interpolate
 from sciml.pipelines.progress import Progress
 
-UNITS = {"geopotential": "m2 s-2", "u_component_of_wind": "m s-1", "v_component_of_wind": "m s-1"}  # of the others: none, or K
+UNITS = {
+    "geopotential": "m2 s-2",
+    "u_component_of_wind": "m s-1",
+    "v_component_of_wind": "m s-1",
+}  # of the others: none, or K
 _SAME_LEVEL = 1e-4  # relative difference of pressures that are the same level
 _SAME_POINT = 1e-3  # [degrees], as NeuralGCM compares grids
 
@@ -77,10 +81,12 @@ def read_inputs(
     pressure = analysis_file.pressures(ds, path)
     picked = _picked(pressure, np.asarray(levels, np.float64), interpolation, path, progress)
     to_model = grid_map(ds, plan, path, method)
-    fields = {}
+    fields, profiles = {}, {}
     for name in names:
         column = analysis_file.columns(ds, name, path)
+        profiles[name] = column.mean((0, 1))
         fields[name] = _on_levels(to_model(column), pressure, np.asarray(levels, np.float64), picked, interpolation)
+    analysis_file.check_hydrostatic(profiles["geopotential"], profiles["temperature"], pressure, path)
     when = "no time" if time is None else str(np.datetime_as_string(time, unit="h"))
     return Inputs(fields, time, f"{path.name}, {when}")
 

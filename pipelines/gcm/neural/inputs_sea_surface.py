@@ -21,7 +21,6 @@ from sciml.pipelines.errors import DataError
 from sciml.pipelines.gcm.setups import analysis_file
 from sciml.pipelines.gcm.setups.horizontal import fill_nan_with_nearest
 from sciml.pipelines.progress import Progress
-from sciml.pipelines.readers import units
 
 from . import forcing
 from .inputs import check_names, grid_map
@@ -120,7 +119,7 @@ def _field(variable: xr.DataArray, path: Path, plan: Plan, to_model: Callable[..
             hint="expected longitude, latitude and at most time",
         )
     values = variable.squeeze(extra, drop=True).transpose("longitude", "latitude").values.astype(np.float64)
-    values = _in_house_units(values, variable)
+    values = analysis_file.in_house_units(values, variable, _PLAUSIBLE[name][2], path)
     when = f" at {str(variable['time'].values)[:16]}" if "time" in variable.coords else ""
     known = values[np.isfinite(values)]
     if not len(known) or np.isinf(values).any():
@@ -137,14 +136,6 @@ def _field(variable: xr.DataArray, path: Path, plan: Plan, to_model: Callable[..
             hint=f"is it in {instead}? correct the values or the attribute units",
         )
     return fill_nan_with_nearest(to_model(values, skipna=True), plan.longitude, plan.latitude)
-
-
-def _in_house_units(values: np.ndarray, variable: xr.DataArray) -> np.ndarray:
-    stated = units.canonical(str(variable.attrs.get("units", "")))
-    house = _PLAUSIBLE[str(variable.name)][2]
-    if stated is None or stated == house or not units.compatible(stated, house):
-        return values
-    return units.convert(values, stated, house)
 
 
 def simulated_sea_surface(plan: Plan, start: np.datetime64, increment: float = 0.0) -> SeaSurface:

@@ -25,6 +25,7 @@ from .checkpoint import config as nodes
 from .checkpoint.surface import nodes_of
 from .derived_diagnostics import names_of, parts_of
 from .encoder import ABBREVIATED
+from .forcing import own_increment
 from .inputs import Inputs, grid_map, read_inputs, simulated_inputs
 from .inputs_sea_surface import SeaSurface, read_sea_surface, simulated_sea_surface
 from .rollout import NeuralIntegration, state_like
@@ -216,9 +217,7 @@ def _start(
 
 def _sea(settings: Rollout, config: Any, plan: Any, start: np.datetime64, progress: Progress) -> SeaSurface:
     """The sea surface of the options; an increment or persistence of the model's own settings comes on top."""
-    transform_of = getattr(config.forcing, "transform", None)
-    own = transform_of.temperature_change if isinstance(transform_of, nodes.IncrementSSTForcingTransform) else 0.0
-    increment = settings.sst_increment + own
+    increment = settings.sst_increment + own_increment(config)
     if increment:
         progress.note(f"sea surface temperature {increment:+g} K")
     path = settings.sea_surface or (settings.initial if settings.is_file else None)

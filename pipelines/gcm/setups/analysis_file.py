@@ -16,6 +16,7 @@ import xarray as xr
 from sciml.kernels.sphere.plan import Plan
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.gcm.dynamics.state import CLOUD_ICE, CLOUD_LIQUID, SPECIFIC_HUMIDITY
+from sciml.pipelines.gcm.scales import EARTH
 from sciml.pipelines.gcm.setups.horizontal import Regridder, regridder
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers import units
@@ -23,6 +24,8 @@ from sciml.pipelines.readers.netcdf import open_dataset
 
 SURFACE = "geopotential_at_surface"
 GEOPOTENTIAL_METRE = 9.80665  # m2 s-2, by definition (WMO)
+_SAME_UNIT = {("J kg-1", "m2 s-2")}  # other names of a unit
+_HYDROSTATIC = 0.25  # relative error of the thickness of the whole column that is still an atmosphere
 # What a variable can be on Earth between 1 and 1100 hPa, and what the value would be in the unit people forget.
 PLAUSIBLE = {
     "temperature": (100.0, 400.0, "K", "degrees Celsius"),
@@ -155,7 +158,7 @@ def columns(
     values = values.squeeze(extra, drop=True).transpose(*dims)
     if "level" in dims:
         values = values.sortby("level")
-    data = _in_house_units(values.values.astype(np.float64), ds[name])
+    data = in_house_units(values.values.astype(np.float64), ds[name], units.house_units(name), path)
     _check_known(data, name, path, values)
     low, high, unit, instead = PLAUSIBLE[name]
     least, most = float(data.min()), float(data.max())
@@ -168,12 +171,36 @@ def columns(
     return data
 
 
-def _in_house_units(data: np.ndarray, variable: xr.DataArray) -> np.ndarray:
-    """`data` in the house unit: files beyond 2 GB are opened in their own."""
-    stated, house = units.canonical(str(variable.attrs.get("units", ""))), units.house_units(str(variable.name))
-    if stated is None or not house or stated == house or not units.compatible(stated, house):
+def in_house_units(data: np.ndarray, variable: xr.DataArray, house: str | None, path: Path) -> np.ndarray:
+    """`data` of `variable` in the unit `house`: files beyond 2 GB are opened in their own.
+
+    DataError where the file states the unit of another quantity. Without a unit, or one we do not know, as it is.
+    """
+    words = str(variable.attrs.get("units", ""))
+    stated = units.canonical(words)
+    if stated is None or not house or stated == house or (stated, house) in _SAME_UNIT:
         return data
+    if not units.compatible(stated, house):
+        raise DataError(
+            f"{path}: {variable.name} is said to be in {words}, and {house} is needed",
+            hint="correct the attribute units, or take the right variable",
+        )
     return units.convert(data, stated, house)
+
+
+def check_hydrostatic(geopotential: np.ndarray, temperature: np.ndarray, pressure: np.ndarray, path: Path) -> None:
+    """DataError unless both mean profiles [k] at `pressure` [k] belong together: dz = -R T d(ln p).
+
+    What is left apart is moisture (1 %) and the curve of T between levels; heights taken for geopotential are 90 % off.
+    """
+    rise = float(geopotential[0] - geopotential[-1])
+    expected = EARTH.gas_constant * float(np.trapezoid(temperature, np.log(pressure)))
+    if not abs(rise / expected - 1) <= _HYDROSTATIC:
+        raise DataError(
+            f"{path}: geopotential rises by {rise:.4g} m2 s-2 from {pressure[-1]:g} to {pressure[0]:g} hPa, and the "
+            f"temperature between would make it {expected:.4g}",
+            hint="is it height in m, or do the levels have each other's names? correct the values or the attribute units",
+        )
 
 
 def _check_known(data: np.ndarray, name: str, path: Path, values: xr.DataArray) -> None:

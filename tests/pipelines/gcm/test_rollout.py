@@ -50,6 +50,14 @@ def test_a_run_leaves_everything_needed_to_repeat_it():
         rollout(SMALL)
 
 
+@pytest.mark.parametrize("to", ["nowhere/a.nc", "/proc/a.nc", "/proc/deep/a.zarr", "a_file/a.nc"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_made(to):
+    Path("a_file").touch()
+    with pytest.raises(DataError, match=f"--to {to}: cannot write into"):
+        rollout(replace(SMALL, to=Path(to)))
+    assert [path.name for path in Path().iterdir()] == ["a_file"]
+
+
 def test_metrics_know_no_more_than_the_file(monkeypatch):
     """A crash of the writer at the second frame leaves one frame, one row, and a checkpoint of one frame."""
     append = module.NetCDFOutput.append

@@ -1,6 +1,7 @@
 """Settings of a rollout: what follows from them, and what is refused with which words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,8 @@ def test_files_are_told_from_cases(tmp_path):
 
 
 WRONG = [
+    ({"to": Path(".")}, "--to .: the ending", "forecast.nc"),
+    ({"to": Path("a/b.grib")}, "--to a/b.grib: the ending", "b.nc"),
     ({"days": 0.0}, "--days 0", ""),
     ({"days": float("nan")}, "--days nan", ""),
     ({"days": 10.1}, "--days 10.1", "--days 10.25"),

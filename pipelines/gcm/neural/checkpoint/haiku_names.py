@@ -26,7 +26,8 @@ def from_haiku(config: c.ModelConfig, params: Mapping, *, source: str) -> Params
     for weight in expected:
         key = (weight.module, weight.name)
         if key not in given:
-            near = suggest(weight.module, [module for module, name in given if name == weight.name])
+            left = [module for module, name in given if name == weight.name]
+            near = suggest(weight.module, left) if left else "all that it holds has another place"
             raise DataError(f'{source} lacks the weight "{weight.name}" of {weight.module}; {near}'[:600])
         what = f'{source}: weight "{weight.name}" of {weight.module}'
         _put(tree, weight.path, _checked(given.pop(key), weight.shape, what))

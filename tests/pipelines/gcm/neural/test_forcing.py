@@ -1,12 +1,15 @@
 """Forcing in time: the nearest, ties to the even index as the original, and a check before the run."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciml.pipelines.errors import DataError
-from sciml.pipelines.gcm.neural.forcing import check_coverage, incremented, select
+from sciml.pipelines.gcm.neural.checkpoint import config as nodes
+from sciml.pipelines.gcm.neural.forcing import check_coverage, incremented, own_increment, select
 
 START = np.datetime64("1990-06-01T00:00")
 DAILY = START + np.arange(10) * np.timedelta64(1, "D")
@@ -73,3 +76,9 @@ def test_a_hole_is_found():
 def test_only_the_sea_is_warmed():
     found = incremented({"sea_surface_temperature": np.full(3, 290.0), "sea_ice_cover": np.zeros(3)}, 2.0)
     assert found["sea_surface_temperature"].tolist() == [292.0] * 3 and found["sea_ice_cover"].tolist() == [0.0] * 3
+
+
+def test_the_increment_of_a_models_own_settings():
+    warmer = nodes.PersistenceDataForcing(nodes.Table({}), nodes.IncrementSSTForcingTransform(4.0))
+    plain = nodes.DynamicDataForcing(nodes.Table({}), 86400.0)
+    assert [own_increment(SimpleNamespace(forcing=one)) for one in (warmer, plain)] == [4.0, 0.0]

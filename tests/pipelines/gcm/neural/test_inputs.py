@@ -123,7 +123,14 @@ def _unknown(ds):
     return broken
 
 
+def _stated(ds, name, unit):
+    return ds.assign({name: ds[name].assign_attrs(units=unit)})
+
+
 FAULTS = {
+    "a unit of something else": (lambda ds: _stated(ds, "temperature", "m s-1"), "temperature is said to be in m s-1"),
+    "heights called geopotential": (lambda ds: ds.assign(geopotential=ds.geopotential / 9.8), "geopotential rises by"),
+    "levels named upside down": (lambda ds: ds.assign_coords(level=LEVELS[::-1]), "geopotential rises by"),
     "no winds": (lambda ds: _without(ds, ["u_component_of_wind", "v_component_of_wind"]), "no u_component_of_wind, v_comp"),
     "no clouds": (lambda ds: _without(ds, "specific_cloud_ice_water_content"), "no specific_cloud_ice_water_content"),
     "levels that do not cover": (lambda ds: ds.isel(level=slice(2, None)), "do not cover 1, 10 hPa"),
@@ -140,6 +147,13 @@ def test_what_the_model_cannot_take_is_named(fault, plan, tmp_path):
     with pytest.raises(DataError, match=words) as caught:
         read(change(era5(plan)), plan, tmp_path)
     assert caught.value.hint and "analysis.nc" in str(caught.value)
+
+
+def test_units_of_the_same_dimension_in_another_name(plan, tmp_path):
+    ds = _stated(era5(plan), "geopotential", "J kg**-1")
+    np.testing.assert_array_equal(
+        read(ds, plan, tmp_path).fields["geopotential"].astype(np.float32), ds.geopotential.values
+    )
 
 
 def test_other_levels_can_be_refused(plan, tmp_path):

@@ -101,6 +101,9 @@ FAULTS = {
     "percent without a unit": (
         lambda ds: ds.assign(sea_ice_cover=(ds.sea_ice_cover + 50).assign_attrs(units="")), "cannot be 1",
     ),
+    "a unit of something else": (
+        lambda ds: ds.assign(sea_ice_cover=ds.sea_ice_cover.assign_attrs(units="m")), "sea_ice_cover is said to be in m",
+    ),
     "nothing known": (lambda ds: ds.where(False), "no known value"),
     "times in disorder": (lambda ds: ds.isel(time=[0, 2, 1, 3, 4]), "do not ascend"),
 }  # fmt: skip

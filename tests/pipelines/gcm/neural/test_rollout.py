@@ -93,6 +93,23 @@ def test_a_longer_run_goes_on_from_a_shorter_one(as_neural):
 
 
 @pytest.mark.slow
+def test_zarr_holds_the_same_and_goes_on(as_neural):
+    """Frames, means and state beside a Zarr folder, which a longer run extends."""
+    pytest.importorskip("zarr")
+    settings = replace(SMALL, days=1, every_hours=6, outputs=("default", "sigma"), means=("daily",))
+    rollout(replace(settings, to=Path("a.zarr")))
+    rollout(replace(settings, resume=Path("run"), days=2), {"resume": Path("run"), "days": 2})
+    rollout(replace(settings, days=2, out=Path("whole"), to=Path("b.nc")))
+    assert Path("a.state.nc").is_file()
+    for name in ("a.zarr", "a.daily.zarr"):
+        with xr.open_zarr(name) as one:
+            two = opened(name.replace("a", "b", 1).replace(".zarr", ".nc"))
+            assert set(one.data_vars) == set(two.data_vars) and one.sizes == two.sizes
+            for variable in two.data_vars:
+                np.testing.assert_array_equal(one[variable], two[variable])
+
+
+@pytest.mark.slow
 def test_the_state_at_the_end_starts_another_run_there(as_neural):
     settings = replace(SMALL, outputs=("default", "sigma"))
     rollout(settings)

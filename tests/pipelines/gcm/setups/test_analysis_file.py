@@ -64,3 +64,23 @@ def test_a_grid_in_disorder_is_refused(tmp_path):
     ds.isel(longitude=[0, 5, 3, 1, 2, 4, 6, 7, 8, 9, 10, 11]).to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
     with pytest.raises(DataError, match="unsorted"):
         analysis_file.check_order(analysis_file.opened(tmp_path / "b.nc"), tmp_path / "b.nc")
+
+
+def test_units_of_another_quantity_are_refused_and_unknown_ones_are_left():
+    def said(unit):
+        return xr.DataArray([1.0], dims="x", name="temperature", attrs={"units": unit})
+
+    for unit, found in (("K", 1.0), ("degC", 274.15), ("", 1.0), ("furlongs", 1.0)):
+        assert analysis_file.in_house_units(np.ones(1), said(unit), "K", Path("a.nc")) == pytest.approx(found)
+    with pytest.raises(DataError, match="a.nc: temperature is said to be in Pa, and K is needed"):
+        analysis_file.in_house_units(np.ones(1), said("Pa"), "K", Path("a.nc"))
+
+
+def test_profiles_that_belong_together():
+    pressure, temperature = np.array([10.0, 100, 500, 1000]), np.array([230.0, 210, 255, 285])
+    between = 0.5 * (temperature[1:] + temperature[:-1]) * np.diff(np.log(pressure))
+    geopotential = 287.0 * np.append(np.cumsum(between[::-1])[::-1], 0) + 800
+    analysis_file.check_hydrostatic(geopotential, temperature, pressure, Path("a.nc"))
+    for wrong in (geopotential / 9.8, geopotential[::-1], geopotential * np.nan):
+        with pytest.raises(DataError, match="a.nc: geopotential rises by"):
+            analysis_file.check_hydrostatic(wrong, temperature, pressure, Path("a.nc"))
