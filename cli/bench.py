@@ -145,6 +145,9 @@ def _dycore(settings: BenchDycore, given: dict[str, Any], invocation: Invocation
 
 
 def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation) -> None:
+    if settings.parity:
+        _parity(settings, given, invocation)
+        return
     from sciml.pipelines.gcm.bench.neural import machine, measure
     from sciml.pipelines.measurements import write_csv
 
@@ -169,6 +172,26 @@ def _neural(settings: BenchNeural, given: dict[str, Any], invocation: Invocation
         "difference",
     )
     _emit(invocation, rows, [], machine(), "One simulated hour of one member", names)
+
+
+def _parity(settings: BenchNeural, given: dict[str, Any], invocation: Invocation) -> None:
+    from sciml.pipelines.gcm.bench.neural import machine
+    from sciml.pipelines.gcm.bench.neural_parity import measure, merged
+    from sciml.pipelines.measurements import write_csv
+
+    file = given.get("checkpoint")
+    command = _command("neural", given | ({"checkpoint": file.name} if file else {}))
+    if settings.csv is not None:
+        merged(settings.csv, [])  # before minutes of work
+    rows = list(measure(settings.checkpoint, settings.parity, settings.seed, command, invocation.console))
+    if settings.csv is not None:
+        write_csv(settings.csv, merged(settings.csv, rows), "sciml bench neural --parity HOURS", machine())
+    names = ("model", "seed", "time_h", "variable", "relative_l2", "tolerance")
+    invocation.console.emit({"machine": machine(), "rows": rows})
+    _table(invocation.console, rows, names, "Decoded fields beside the original package's")
+    far = [row for row in rows if not row["relative_l2"] <= row["tolerance"]]
+    over = [f"{row['variable']} at {row['time_h']} h" for row in far]
+    invocation.console.result(f"beyond the tolerance: {', '.join(over)}" if over else "all within their tolerances")
 
 
 def _galaxy(settings: BenchGalaxy, given: dict[str, Any], invocation: Invocation) -> None:
@@ -204,7 +227,8 @@ add_command(
 add_command(
     app, "neural", BenchNeural, _neural,
     help="A simulated hour of a NeuralGCM checkpoint: ours, an ensemble of ours, and the original package's.",
-    examples=["sciml bench neural", "sciml bench neural --checkpoint deterministic_2_8_deg.pkl --hours 1 --csv neural.csv"],
+    examples=["sciml bench neural", "sciml bench neural --checkpoint deterministic_2_8_deg.pkl --hours 1 --csv neural.csv",
+              "sciml bench neural --parity 0,1,24 --csv neural_parity.csv"],
 )  # fmt: skip
 add_command(
     app, "galaxy", BenchGalaxy, _galaxy,

@@ -48,6 +48,31 @@ def test_bench_dycore(sciml):
     assert "initial surface pressure" in done.stdout and "BROKEN" not in done.stdout
 
 
+def test_bench_neural_parity(monkeypatch, tmp_path, capsys):
+    """One table of several models; every row says the command that measured it, and what is too far is named."""
+    from sciml.cli.main import main
+    from sciml.pipelines.gcm.bench import neural_parity
+
+    def measure(checkpoint, hours, seed, command, progress):
+        values = (checkpoint.stem, checkpoint.name, seed, hours[0], "temperature", 2e-5 / (1 + seed), 1e-5, command)
+        yield dict(zip(neural_parity.COLUMNS, values, strict=True))
+
+    monkeypatch.setattr(neural_parity, "measure", measure)
+    table = tmp_path / "parity.csv"
+    for name, seed in (("a", 0), ("b", 3)):
+        options = ("--parity", "1,24", "--checkpoint", f"there/{name}.pkl", "--seed", str(seed), "--csv", str(table))
+        assert main(["bench", "neural", *options]) == 0
+        said = capsys.readouterr().out
+        assert ("beyond the tolerance: temperature at 1 h" in said) == (name == "a"), said
+    rows = [line for line in table.read_text().splitlines() if not line.startswith("#")]
+    assert rows[0] == ",".join(neural_parity.COLUMNS) and len(rows) == 3
+    assert (
+        rows[2] == 'b,b.pkl,3,1,temperature,5e-06,1e-05,"sciml bench neural --checkpoint b.pkl --parity 1,24 --seed 3"'
+    )
+    table.write_text("a,b\n1,2\n")
+    assert main(["bench", "neural", *options]) == 3 and "not a table of model" in capsys.readouterr().err
+
+
 def test_bench_galaxy(sciml, tmp_path):
     sizes = "--backbones test_resnet --picture-size 40 --image-size 32 --batch-size 4 --steps 1 --repeats 1"
     done = sciml("bench", "galaxy", "--parts", "throughput", *sizes.split(), "--csv", "rows.csv", "--json")
@@ -75,6 +100,7 @@ def test_bench_names_what_is_accepted(sciml):
         ("sphere", ("--columns", "0"), "greater than 0"),
         ("dycore", ("--cases", "wet"), "accepted: dry, moist"),
         ("neural", ("--hours", "0"), "--hours 0"),
+        ("neural", ("--parity=1,-1",), "--parity 1,-1"),
         ("galaxy", ("--parts", "speed"), "throughput, morphology"),
         ("galaxy", ("--parts", "parity"), "with --data"),
     ):

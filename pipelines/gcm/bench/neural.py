@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,6 +28,7 @@ from sciml.kernels.sphere.bench import machine, one_core
 from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.gcm.neural.checkpoint import store, unpickle
 from sciml.pipelines.gcm.neural.encoder import ABBREVIATED
+from sciml.pipelines.gcm.neural.forcing import incremented, own_increment
 from sciml.pipelines.gcm.neural.inputs import UNITS
 from sciml.pipelines.gcm.neural.model import ModelState, NeuralModel, build
 from sciml.pipelines.gcm.scales import ATMOSPHERIC
@@ -87,15 +88,19 @@ _decode = jax.jit(NeuralModel.decode)
 class Ours:
     """Our model with some members."""
 
-    def __init__(self, path: str | Path, inputs: Mapping[str, Any], forcings: Mapping[str, Any], members: int = 1):
+    def __init__(
+        self, path: str | Path, inputs: Mapping[str, Any], forcings: Mapping[str, Any], members: int = 1,
+        seed: int = _SEED,
+    ):  # fmt: skip
         found = store.load(path)
-        self.members = members
+        self.members, self.seed = members, seed
         self.model = build(found.config, found.params, found.aux)
-        self.inputs, self.forcing, self.sim_time = analysis(self.model, inputs, forcings)
+        self.inputs, forcing, self.sim_time = analysis(self.model, inputs, forcings)
+        self.forcing = incremented(forcing, own_increment(found.config))
 
     def start(self) -> ModelState:
         """The encoded analysis."""
-        key = jax.random.key(_SEED)
+        key = jax.random.key(self.seed)
         return _encode(self.model, self.inputs, self.forcing, key, members=self.members, sim_time=self.sim_time)
 
     def hours(self, state: ModelState, n: int) -> ModelState:
@@ -108,7 +113,8 @@ class Ours:
         for name, x in _decode(self.model, state, self.forcing).items():
             long = _LONG.get(name, name)
             x = np.moveaxis(layout.to_standard(self.model.plan, np.asarray(x))[:, :, 0], -1, 0)
-            found[long] = ATMOSPHERIC.dim(x, UNITS[long]) if long in UNITS else x
+            unit = "Pa" if long == "surface_pressure" else UNITS.get(long)
+            found[long] = ATMOSPHERIC.dim(x, unit) if unit else x
         return found
 
 
@@ -117,12 +123,13 @@ class Original:
 
     members = 1
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, seed: int = _SEED):
         self.model, self.inputs, self.forcings = original(path)
+        self.seed = seed
 
     def start(self) -> Any:
         """The encoded analysis."""
-        return self.model.encode(self.inputs, self.forcings, jax.random.key(_SEED))
+        return self.model.encode(self.inputs, self.forcings, jax.random.key(self.seed))
 
     def hours(self, state: Any, n: int) -> Any:
         """`state` some steps later."""
@@ -131,9 +138,10 @@ class Original:
         return state
 
     def output(self, state: Any) -> dict[str, np.ndarray]:
-        """Fields [p, i, j] in SI units."""
+        """Fields [p, i, j] in SI units, and surface pressure [1, i, j] of models that give it."""
         found = {name: np.asarray(x) for name, x in self.model.decode(state, self.forcings).items()}
-        return {name: x for name, x in found.items() if x.ndim == 3 and name != "sim_time"}
+        kept = {name: x for name, x in found.items() if x.ndim == 3 or name == "surface_pressure"}
+        return {name: x.reshape(-1, *x.shape[-2:]) for name, x in kept.items()}
 
 
 def _contestant(path: str | Path, who: str, data: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Any:
@@ -153,24 +161,49 @@ def first_call(path: str, who: str, data: str) -> None:
 
     data: file of the analysis, so that only the original's process loads the original.
     """
-    with np.load(data) as file:
-        parts = [{name.partition(" ")[2]: file[name] for name in file if name.startswith(kind)} for kind in _PARTS]
-    one = _contestant(path, who, tuple(parts))
+    one = _contestant(path, who, load_analysis(data))
     seconds = _timed(lambda: one.output(one.hours(one.start(), 1)), time.process_time)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(json.dumps({"first_call_s": seconds, "peak_memory_GB": peak}))
+    print(json.dumps({"first_call_s": seconds, "peak_memory_GB": peak_memory_gb()}))
 
 
-def _in_new_process(path: Path, who: str, data: tuple[Mapping[str, Any], Mapping[str, Any]]) -> dict[str, float]:
+def peak_memory_gb() -> float | None:
+    """Largest memory of this process so far [GiB]; None where the system does not say.
+
+    Of this program alone: getrusage's maximum survives an exec, so that a child would report its parent's.
+    """
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
+    return int(found[1]) / 1024**2 if found else None
+
+
+def save_analysis(path: str | Path, inputs: Mapping[str, Any], forcings: Mapping[str, Any]) -> None:
+    """Write the original's analysis for a process that does not load the original."""
+    pairs = zip(_PARTS, (inputs, forcings), strict=True)
+    np.savez(path, **{f"{kind} {name}": x for kind, part in pairs for name, x in part.items()})
+
+
+def load_analysis(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(inputs, forcings) that `save_analysis` wrote."""
+    with np.load(path) as file:
+        return tuple(
+            {name.partition(" ")[2]: file[name] for name in file if name.startswith(f"{kind} ")} for kind in _PARTS
+        )
+
+
+def in_new_process(function: Callable[..., None], *arguments: Any) -> str:
+    """What `function` of a module prints when called in a process of its own; RuntimeError with its words if it fails."""
+    code = f"from {function.__module__} import {function.__name__} as call; call(*{arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{function.__name__}{arguments} in a process of its own failed:\n{done.stderr}")
+    return done.stdout
+
+
+def _first_call_alone(path: Path, who: str, data: tuple[Mapping[str, Any], Mapping[str, Any]]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "analysis.npz")
-        pairs = zip(_PARTS, data, strict=True)
-        np.savez(file, **{f"{kind} {name}": x for kind, part in pairs for name, x in part.items()})
-        code = f"from {__name__} import first_call; first_call({str(path)!r}, {who!r}, {file!r})"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{who} in a process of its own failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+        save_analysis(file, *data)
+        return json.loads(in_new_process(first_call, str(path), who, file).splitlines()[-1])
 
 
 def largest_difference(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> float:
@@ -197,7 +230,7 @@ def measure(
     states = {who: one.start() for who, one in contestants.items()}
     outputs = {who: one.output(one.hours(states[who], hours)) for who, one in contestants.items()}
     differences = {who: largest_difference(x, outputs["ours"]) for who, x in outputs.items()}
-    apart = {who: _in_new_process(path, who, data) if alone else {} for who in names}
+    apart = {who: _first_call_alone(path, who, data) if alone else {} for who in names}
     for clock, read in (("cpu", time.process_time), ("wall", time.perf_counter)):
         times: dict[str, list[float]] = {who: [] for who in names}
         with one_core(clock == "cpu"), progress.task(f"{path.stem}, {clock}", repeats, "rounds") as task:

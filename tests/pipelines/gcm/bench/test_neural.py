@@ -20,6 +20,14 @@ def test_the_largest_difference_leaves_clouds_out():
     assert neural.largest_difference(ours, theirs) == pytest.approx(0.01)
 
 
+def test_an_analysis_survives_its_file(tmp_path):
+    one = {"temperature": np.arange(6.0).reshape(1, 2, 3), "sim_time": np.float32(2.5)}
+    neural.save_analysis(tmp_path / "a.npz", one, {"sea_ice_cover": np.ones((1, 2, 3))})
+    inputs, forcings = neural.load_analysis(tmp_path / "a.npz")
+    assert set(inputs) == set(one) and set(forcings) == {"sea_ice_cover"} and inputs["sim_time"] == 2.5
+    np.testing.assert_array_equal(inputs["temperature"], one["temperature"])
+
+
 @pytest.mark.slow
 def test_the_table():
     pytest.importorskip("neuralgcm")
@@ -29,3 +37,6 @@ def test_the_table():
     ]
     assert all(r["difference"] < 1e-4 and 0 < r["p20"] <= r["s_per_hour"] <= r["p80"] for r in rows)
     assert all(r["first_call_s"] > 0 and 0.1 < r["peak_memory_GB"] < 50 for r in rows)
+    # each of a process of its own, and not of this one, which holds all of them
+    assert max(r["peak_memory_GB"] for r in rows) < neural.peak_memory_gb()
+    assert len({r["peak_memory_GB"] for r in rows}) == 3

@@ -139,7 +139,13 @@ def states_of(both):
 
 
 def test_features(both):
-    """Every normalised feature of the physics, embeddings included: 1e-5, as derivatives and small numbers allow."""
+    """Every normalised feature of the physics, embeddings included, as near as the original's float32 is to float64.
+
+    Relative L2 distance from our features in float64 at the same state, mini checkpoint. The original: 3e-7 to 2e-6 (its
+    soft clip goes through numbers of 32, so that every feature carries noise of 1e-6 of 1), 4e-6 in the convolutions and
+    5e-6 in the log of surface pressure, whose mean cancels. Ours: 2e-8 to 8e-7, but 2e-6 in u_dlat, 3e-6 in both of those.
+    What is between the two is therefore mostly the original's round-off, and cannot be 1e-6.
+    """
     made, (state, memory) = physics_of(both), states_of(both)
 
     @jax.jit
@@ -158,7 +164,8 @@ def test_features(both):
     for name, there in expected.items():
         # the original's soft clip leaves noise of 1e-6 on every number, however small
         size = float(np.sqrt(np.mean(np.square(there))))
-        assert both.bridge.error(found[name], there) * min(size, 1.0) <= 1e-5, name
+        limit = 6e-6 if name.startswith("CNN1D") or name.endswith("log_surface_pressure") else 3e-6
+        assert both.bridge.error(found[name], there) * min(size, 1.0) <= limit, name
 
 
 def test_physics(both):
