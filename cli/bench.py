@@ -4,8 +4,7 @@ from typing import Any
 
 from sciml.cli.options import Invocation, add_command, new_group
 from sciml.pipelines.galaxy.bench_settings import BenchGalaxy
-from sciml.pipelines.gcm.bench_settings import BenchNeural
-from sciml.pipelines.gcm.settings import BenchDycore, BenchSphere
+from sciml.pipelines.gcm.bench_settings import BenchDycore, BenchNeural, BenchSphere
 from sciml.pipelines.kd.settings import Bench
 
 app = new_group("Measure speed beside peers, in one run.")

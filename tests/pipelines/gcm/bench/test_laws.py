@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sciml.pipelines.gcm import settings
+from sciml.pipelines.gcm import bench_settings as settings
 from sciml.pipelines.gcm.bench import laws, peer
 
 SMALL = laws.Sizes("T21", 8, 8, 20.0, 3, 2)
