@@ -118,6 +118,7 @@ def test_zarr(run_here):
     assert code == 2 and "a.zarr: exists already" in err and "--overwrite" in err
 
 
+@pytest.mark.slow
 def test_members_are_reproducible_and_the_first_is_the_deterministic_run(run_here, finished):
     def members(count: int, out: str) -> xr.Dataset:
         code, _, err = run_here(
@@ -176,15 +177,10 @@ def test_every_case_runs(run_here, case):
         assert all(np.isfinite(ds[name]).all() for name in ds.data_vars)
 
 
+@pytest.mark.slow  # test_core.py has the schemes in the quick suite
 @pytest.mark.parametrize(
     "scheme",
-    [
-        "semi_implicit_leapfrog",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("crank_nicolson_rk2", "crank_nicolson_rk3", "crank_nicolson_rk4", "backward_forward_euler")
-        ),
-    ],
+    ["semi_implicit_leapfrog", "crank_nicolson_rk2", "crank_nicolson_rk3", "crank_nicolson_rk4", "backward_forward_euler"],
 )
 def test_every_scheme_runs(run_here, scheme):
     code, out, err = run_here("rollout", "--scheme", scheme, "--days", 0.125, "--truncation", "T21", "--levels", 3,
@@ -211,6 +207,7 @@ def test_four_devices_give_the_numbers_of_one(tmp_path):
             np.testing.assert_allclose(four[name], one[name], atol=2e-6 * float(abs(one[name]).max()))
 
 
+@pytest.mark.slow
 def test_double_precision(run_here):
     code, out, err = run_here("rollout", "--precision", "float64", "--days", 0.25, *COARSE, "--out", "run", "--no-report",
                               "--fix-mass", "--diffusion-hours", 12, "--json")  # fmt: skip

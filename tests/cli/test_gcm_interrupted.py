@@ -96,6 +96,7 @@ def test_sigterm_finishes_the_step_and_leaves_a_checkpoint(tmp_path, whole):
     assert_same(whole, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_time_is_up_then_resumed(tmp_path, whole):
     code, out, err = finish(start(tmp_path, "--out", "run", "--max-minutes", "0.001", "--json"))
     assert code == 0 and json.loads(out)["status"]["state"] == "stopped" and "--resume run" in err, err
@@ -125,6 +126,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
     assert_same(whole, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_frames_and_says_where(tmp_path, whole):
     """A limit on the size of files stands for the disk."""
     with open(whole / "rollout.nc", "rb"):

@@ -93,8 +93,8 @@ def test_the_sizes_of_a_run_are_said_without_running(tmp_path):
     ("change", "code", "words"),
     [
         ({"drop": "sea_surface_temperature"}, 3, "no sea_surface_temperature"),
-        ({"drop": "specific_humidity"}, 3, "no specific_humidity"),
-        ({"levels": slice(4, None)}, 3, "do not cover 1, 2, 3, 5 hPa"),
+        pytest.param({"drop": "specific_humidity"}, 3, "no specific_humidity", marks=pytest.mark.slow),
+        pytest.param({"levels": slice(4, None)}, 3, "do not cover 1, 2, 3, 5 hPa", marks=pytest.mark.slow),
         ({"options": ("--days", "400")}, 3, "the forcing goes from 1959-01-02"),
         ({"options": ("--output-levels", "501")}, 2, "no 501 hPa"),
     ],

@@ -181,6 +181,7 @@ def test_forcings_of_both_kinds(states):
     assert float(jnp.linalg.norm(ends[1] - ends[2]) / jnp.linalg.norm(ends[1] - ends[0])) < 1e-3
 
 
+@pytest.mark.slow  # test_integration.py has a quick one
 def test_the_digital_filter_calms_an_unbalanced_state(states):
     core, state = jet(states, levels=4, perturbation=0.0)
     rng = np.random.default_rng(0)

@@ -33,6 +33,7 @@ def test_real_sets(real_data):
         assert image.shape == sigma.shape
 
 
+@pytest.mark.slow
 def test_hst(real_data):
     pytest.importorskip("statmorph")
     check(run_case(cases.hst(real_data, 10), rounds=1))

@@ -43,6 +43,7 @@ def test_a_coarse_jet_breaks_the_limits():
     assert len(broken(laws.measure(("jet",), SMALL))) == 4
 
 
+@pytest.mark.slow
 def test_the_climate_of_a_few_days():
     """Averages come out by level and latitude, whatever they are so early."""
     rows = list(laws.measure(("held-suarez",), laws.Sizes(spin_up_days=1, climate_days=2, climate=("T21", 5))))
