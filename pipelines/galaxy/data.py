@@ -15,8 +15,9 @@ from sciml.pipelines.progress import Progress
 from . import packed
 from .audit import AuditResult, audit
 from .catalog import Catalog
-from .gather import gather
-from .settings import Audit, Data
+from .gather import Gathered, gather
+from .measured import with_measurements
+from .settings import Audit, Choice, Data
 
 
 def prepare(settings: Data, progress: Progress) -> dict:
@@ -25,13 +26,21 @@ def prepare(settings: Data, progress: Progress) -> dict:
         return _label_histories(settings, progress)
     if settings.simulate is not None:
         return _simulate(settings, progress)
-    made = gather(settings, progress)
+    made = _gathered(settings, progress)
     found = describe(made.catalog) | {"notes": made.lines(), "columns": column_rows(made.catalog, made.roles)}
     if settings.pack is not None:
         packed.write(settings.pack, made.catalog, store=settings.store, overwrite=settings.overwrite, progress=progress)
         found["packed"] = str(settings.pack)
         found["next"] = f"sciml galaxy train --images {settings.pack}"
     return found
+
+
+def _gathered(settings: Choice, progress: Progress) -> Gathered:
+    """The objects; measuring them takes as many threads as pay."""
+    if not settings.measure:
+        return gather(settings, progress)
+    with using(probe(convolutions())):
+        return gather(settings, progress)
 
 
 def describe(catalog: Catalog) -> dict:
@@ -75,6 +84,8 @@ def _simulate(settings: Data, progress: Progress) -> dict:
         catalog = simulate(
             settings.simulate, settings.seed, settings.image_size or 64, settings.bands or ("g", "r", "i"), progress=task.advance
         )
+        if settings.measure:
+            catalog, _ = with_measurements(catalog, progress)
     packed.write(settings.pack, catalog, store=settings.store, overwrite=settings.overwrite, progress=progress)
     return describe(catalog) | {"packed": str(settings.pack), "next": f"sciml galaxy train --images {settings.pack}"}
 
@@ -101,7 +112,7 @@ def _label_histories(settings: Data, progress: Progress) -> dict:
 
 def run_audit(settings: Audit, progress: Progress) -> AuditResult:
     """Audit files, and write audit.json where --out is given."""
-    made = gather(settings, progress)
+    made = _gathered(settings, progress)
     for line in made.lines():
         progress.note(line)
     result = audit(made.catalog, settings, progress=progress)

@@ -19,7 +19,9 @@ from . import packed, pixels
 from .auxiliary import targets
 from .catalog import Catalog
 from .feed import Feed
+from .fusion.verdicts import Verdicts
 from .gather import Gathered, gather
+from .measured import with_measurements
 from .model import GalaxyModel, ModelShape, build
 from .pixels import Pixels
 from .splits import Split, hold_out, k_fold
@@ -67,8 +69,9 @@ def prepare(settings: Train, folder: Path, progress: Progress) -> Experiment:
     """
     simulated = settings.images is None and not settings.table
     if simulated:
-        catalog = _simulated(settings, folder, progress)
-        gathered = Gathered(catalog)
+        gathered = Gathered(_simulated(settings, folder, progress))
+        if settings.measure:
+            gathered.catalog, gathered.notes = with_measurements(gathered.catalog, progress)
     else:
         gathered = gather(settings, progress)
         for line in gathered.lines():
@@ -183,6 +186,8 @@ def prepare_model(
     if statmorph and arm != "table":
         with_image = train[catalog.images.present[train]]
         model.backbone.fit(feed.ready(feed.sample(torch.from_numpy(with_image))).image.cpu())
+    if isinstance(model.head, Verdicts):
+        model.head.know(catalog.labels[train])
     if model.retrieval is not None:
         groups = train if catalog.groups is None else np.unique(catalog.groups[train], return_inverse=True)[1]
         rows = feed.table.rows(torch.from_numpy(train).to(feed.device)).to("cpu")
@@ -205,26 +210,28 @@ def _shape(settings: Train, catalog: Catalog, arm: str, columns: Preprocessor | 
     image, table = arm != "table", arm != "image"
     bands, size = (catalog.images.shape[0], catalog.images.shape[-1]) if image else (0, 0)
     n_continuous = len(columns.continuous) if table else 0
-    hidden = settings.modality_dropout if image and table else 0.0
+    # a verdict learns from every object that has its modality: to hide one of them would only take objects away
+    hidden = settings.modality_dropout if image and table and settings.fusion != "verdicts" else 0.0
+    of_table = settings.dropout if settings.table_dropout is None else settings.table_dropout
     bins = table and (settings.embedding == "piecewise" or settings.table_encoder == "tab_transformer")
     return ModelShape(
         n_classes=len(catalog.classes), backbone=settings.backbone if image else "", image_size=size, n_bands=bands,
         table=settings.table_encoder if table else "", n_continuous=n_continuous,
         cardinalities=columns.cardinalities if table else (), n_bins=N_BINS if bins and n_continuous else 0,
-        fusion=settings.fusion, d_fusion=settings.width, head_dropout=settings.dropout,
-        image_dropout=hidden, table_dropout=hidden, table_arguments=_table_arguments(settings) if table else {},
-        fusion_arguments={"dropout": settings.dropout} if image and table else {},
+        fusion=settings.fusion, d_fusion=settings.width, head_dropout=settings.dropout if image else of_table,
+        image_dropout=hidden, table_dropout=hidden, table_arguments=_table_arguments(settings, of_table) if table else {},
+        fusion_arguments={"dropout": of_table if settings.fusion == "verdicts" else settings.dropout} if image and table else {},
         n_stored=n_train if settings.retrieval and arm == "table" else 0, n_auxiliary=0 if settings.retrieval and arm == "table" else len(settings.auxiliary),
     )  # fmt: skip
 
 
-def _table_arguments(settings: Train) -> dict:
+def _table_arguments(settings: Train, dropout: float) -> dict:
     if settings.table_encoder == "ft_transformer":
         return {
             "d_block": settings.width, "n_blocks": settings.blocks, "n_heads": max(1, settings.width // 8),
-            "embedding": settings.embedding, "attention_dropout": settings.dropout, "ffn_dropout": settings.dropout,
+            "embedding": settings.embedding, "attention_dropout": dropout, "ffn_dropout": dropout,
         }  # fmt: skip
     if settings.table_encoder == "tab_transformer":
-        return {"n_blocks": settings.blocks, "attention_dropout": settings.dropout, "ffn_dropout": settings.dropout}
-    plain = {"d_block": settings.width, "n_blocks": settings.blocks, "dropout": settings.dropout}
+        return {"n_blocks": settings.blocks, "attention_dropout": dropout, "ffn_dropout": dropout}
+    plain = {"d_block": settings.width, "n_blocks": settings.blocks, "dropout": dropout}
     return plain | {"embedding": "none" if settings.embedding == "linear" else settings.embedding}

@@ -21,6 +21,7 @@ from sciml.pipelines.run import Run
 from .bundle import FORMAT, Bundle, find_bundles, run_folder
 from .tabular.batch import TableBatch
 from .training_settings import Export
+from .using import measures
 
 
 def export(settings: Export, progress: Progress | None = None) -> Path:
@@ -70,10 +71,13 @@ def model_card(bundle: Bundle, results: dict | None) -> str:
         + (f", fusion `{shape.fusion}`" if shape.backbone and shape.table else "") + ".", "",
         "## Use", "", "```",
         "sciml galaxy predict --model {this folder}"
-        + (" --images DIR" if shape.backbone else "") + (" --table FILE.csv" if shape.table else "") + " --to predictions.csv",
+        + (" --images DIR" if shape.backbone or measures(bundle) else "")
+        + (" --table FILE.csv" if shape.table and not measures(bundle, alone=True) else "") + " --to predictions.csv",
         "```", "",
     ]  # fmt: skip
-    if bundle.preprocessor is not None:
+    if measures(bundle, alone=True):
+        lines += ["The table is measured on the cutouts.", ""]
+    elif bundle.preprocessor is not None:
         lines += [f"Columns: {', '.join(bundle.preprocessor.columns)}; empty cells are allowed.", ""]
     if shape.n_stored:
         lines += [f"The file holds the {shape.n_stored:,} training rows and their classes: predictions are votes of those most alike.", ""]

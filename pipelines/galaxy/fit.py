@@ -25,6 +25,7 @@ from .audit import audit
 from .bundle import PREFIX, Bundle
 from .experiment import SIMULATED, Experiment, Prepared, prepare, prepare_model
 from .features import cache
+from .measured import is_measured
 from .ranking import best_threshold
 from .results import finish
 from .settings import Audit
@@ -228,7 +229,7 @@ def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, spl
     facts = {
         "arm": job.arm, "fold": job.fold, "classes": list(catalog.classes), "positive": experiment.positive,
         "temperature": t, "threshold": threshold, "prior": prior.tolist(), "views": views,
-        "bands": [] if catalog.images is None else list(catalog.images.bands), "choice": _choice(settings),
+        "bands": [] if catalog.images is None else list(catalog.images.bands), "choice": _choice(settings, prepared),
         "simulated": experiment.simulated, "best_epoch": trainer.state.best["epoch"], "seconds": trainer.state.seconds,
         "parameters": sum(p.numel() for p in prepared.model.parameters()), "curves": trainer.state.rows,
     }  # fmt: skip
@@ -240,10 +241,12 @@ def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, spl
     (run.path / "checkpoints" / f"{job.name}.safetensors").unlink(missing_ok=True)
 
 
-def _choice(settings: Train) -> dict:
-    """How files are read, for those that will be predicted."""
+def _choice(settings: Train, prepared: Prepared) -> dict:
+    """How files are read, for those that will be predicted; a packed file may have brought measurements unasked."""
     kept = ("id", "image_id", "pattern", "bands", "image_size", "fit", "field", "categorical", "ra", "dec", "match_radius")
-    return {n: list(v) if isinstance(v := getattr(settings, n), tuple) else v for n in kept}
+    columns = () if prepared.preprocessor is None else prepared.preprocessor.columns
+    measure = any(is_measured(name) for name in columns)
+    return {n: list(v) if isinstance(v := getattr(settings, n), tuple) else v for n in kept} | {"measure": measure}
 
 
 def _keep_rows(run: Run, jobs: list[str]) -> None:

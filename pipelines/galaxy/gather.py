@@ -1,6 +1,6 @@
 """From files to a catalog: tables joined, images matched and looked at, each column given its role, everything counted.
 
-Order of the work: tables -> identifiers -> labels -> images -> roles. What is left out stands in `Gathered.skipped`, what
+Order of the work: tables -> identifiers -> labels -> roles -> images -> measurements. What is left out stands in `Gathered.skipped`, what
 was changed or decided in `Gathered.notes`; a share of losses above --most-skipped is an error.
 """
 
@@ -22,6 +22,7 @@ from . import roles
 from .catalog import Catalog
 from .identifiers import ID, identified, text
 from .joining import match_ids, match_positions
+from .measured import COLUMNS, with_measurements
 from .near_copies import GROUP_OPTION, find_near_copies, grouped_by_copies
 from .packed import is_packed, open_packed
 from .pictures import ROW, attach
@@ -62,7 +63,7 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
     """
     progress = progress or Progress()
     if choice.images is not None and choice.images.is_file() and is_packed(choice.images) and not choice.table:
-        return _limited(_packed(choice), choice)
+        return _measured(_limited(_packed(choice), choice), choice, progress)
     if choice.images is None and not choice.table:
         raise DataError("neither images nor a table were given", hint="name them with --images and --table")
     made = Gathered(Catalog(np.array([], str), pd.DataFrame()))
@@ -76,7 +77,7 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
     catalog = _roles(frame, ids, label, choice, made)
     if pictures is not None:
         catalog = attach(catalog, frame, pictures, choice, made, progress, os.cpu_count() or 1)
-    return _limited(Gathered(catalog, made.notes, made.skipped, made.roles), choice)
+    return _measured(_limited(Gathered(catalog, made.notes, made.skipped, made.roles), choice), choice, progress)
 
 
 def _packed(choice: Choice) -> Gathered:
@@ -88,6 +89,16 @@ def _packed(choice: Choice) -> Gathered:
         made.notes.append(f"{choice.images.name} is packed: {', '.join(given)} were decided when it was made")
     if choice.leave_out:
         made.catalog = made.catalog.without(choice.leave_out)
+    return made
+
+
+def _measured(made: Gathered, choice: Choice, progress: Progress) -> Gathered:
+    """With the measurements that --measure asks for; a packed file brings those it was made with."""
+    if choice.measure:
+        made.catalog, notes = with_measurements(made.catalog, progress)
+        made.notes += notes
+        if made.roles:
+            made.roles |= dict.fromkeys(COLUMNS, "input")
     return made
 
 

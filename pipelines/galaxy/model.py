@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from .backbones.registry import build_backbone, rebuild_backbone
 from .fusion.modality import modality_dropout
 from .fusion.registry import build_fusion, check_fusion, fusion_class
 from .fusion.single import SingleModality
+from .fusion.verdicts import Verdict, VerdictFusion, Verdicts
 from .tabular.batch import TableBatch
 from .tabular.registry import TABLE_ENCODERS, build_table_encoder
 from .tabular.retrieval import Retrieval
@@ -106,6 +107,14 @@ class Head(nn.Module):
         return self.linear(self.dropout(torch.relu(self.norm(embedding))))
 
 
+class Answer(NamedTuple):
+    """logits [b, c]; others: those [b, a] of the auxiliary targets, or None; counts: 1 or 0 [b], None where all count."""
+
+    logits: Tensor
+    others: Tensor | None = None
+    counts: Tensor | None = None
+
+
 class GalaxyModel(nn.Module):
     """Classifier of galaxies from an image, a table row, or both; see `build` and `rebuild`."""
 
@@ -117,8 +126,8 @@ class GalaxyModel(nn.Module):
         # neighbours take the place of the last layer
         columns = shape.n_continuous, len(shape.cardinalities)
         self.retrieval = Retrieval(fusion.d_fusion, shape.n_classes, shape.n_stored, *columns) if shape.n_stored else None
-        self.head = None if shape.n_stored else Head(fusion.d_fusion, shape.n_classes, shape.head_dropout)
-        self.auxiliary = Head(fusion.d_fusion, shape.n_auxiliary, shape.head_dropout) if shape.n_auxiliary else None
+        self.head = None if shape.n_stored else self._head(shape.n_classes)
+        self.auxiliary = self._head(shape.n_auxiliary) if shape.n_auxiliary else None
         self.frozen = False
         # a layer the backbone itself never trains stays so when the rest is let go
         self._trainable = [] if backbone is None else [p for p in backbone.parameters() if p.requires_grad]
@@ -146,6 +155,31 @@ class GalaxyModel(nn.Module):
         keys = self._keys() if known is None else None
         embedding = self.embed(image, table, image_present, table_present)
         return self.head(embedding) if self.retrieval is None else self.retrieval(embedding, keys, known)
+
+    def _head(self, n_out: int) -> nn.Module:
+        """The last layer, one for each modality where each gives its own verdict."""
+        if isinstance(self.fusion, VerdictFusion):
+            rates = self.shape.head_dropout, self.fusion.dropout
+            heads = [Head(d, n_out, rate) for d, rate in zip(self.fusion.widths, rates, strict=True)]
+            return Verdicts(*heads, self.fusion.widths, n_out)
+        return Head(self.fusion.d_fusion, n_out, self.shape.head_dropout)
+
+    def answers(self, embedding: Tensor) -> list[Answer]:
+        """What training compares with labels and targets: one answer of the whole, or one of each modality."""
+        if not isinstance(self.head, Verdicts):
+            return [Answer(self.head(embedding), None if self.auxiliary is None else self.auxiliary(embedding))]
+        said = self.head.each(embedding)
+        beside = [Verdict(None, None)] * len(said) if self.auxiliary is None else self.auxiliary.each(embedding)
+        return [Answer(a.logits, b.logits, a.present) for a, b in zip(said, beside, strict=True)]
+
+    def parts_apart(self) -> list[list[nn.Parameter]]:
+        """Parameters that no loss has in common."""
+        if not isinstance(self.head, Verdicts):
+            return [list(self.parameters())]
+        heads = [part for part in (self.head, self.auxiliary) if part is not None]
+        of_image = nn.ModuleList([self.backbone, *(part.image for part in heads)])
+        of_table = nn.ModuleList([self.table, *(part.table for part in heads)])
+        return [list(of_image.parameters()), list(of_table.parameters())]
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Logits [b, n_classes] of embeddings [b, d], as at prediction time."""

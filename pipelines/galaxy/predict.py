@@ -22,7 +22,7 @@ from .catalog import Catalog
 from .metrics import predict_class
 from .pixels import fit as fit_pixels
 from .training_settings import Predict
-from .using import load, probabilities, target_path
+from .using import load, measures, probabilities, target_path
 
 
 def predict(settings: Predict, progress: Progress | None = None) -> pd.DataFrame:
@@ -70,8 +70,10 @@ def _frame(settings: Predict, bundles: list[Bundle], catalog: Catalog, p: np.nda
 def _modality(bundle: Bundle, catalog: Catalog) -> np.ndarray:
     """What each prediction rests on."""
     image = catalog.images.present if bundle.pixels is not None and catalog.images is not None else np.zeros(len(catalog), bool)
-    table = bundle.preprocessor is not None and len(catalog.table.columns) > 0
-    return np.where(image, "image + table" if table else "image", "table" if table else "none")
+    table = np.full(len(catalog), bundle.preprocessor is not None and len(catalog.table.columns) > 0)
+    if measures(bundle, alone=True) and table.any():  # without an image nothing was measured
+        table = catalog.table[list(bundle.preprocessor.columns)].notna().any(axis=1).to_numpy()
+    return np.where(image, np.where(table, "image + table", "image"), np.where(table, "table", "none"))
 
 
 def _zero_shot(settings: Predict, progress: Progress) -> pd.DataFrame:

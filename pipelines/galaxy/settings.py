@@ -50,6 +50,9 @@ class Choice:
     image_size: int | None = setting(None, "pixels a side; default: the most common size", panel=IMAGES)
     fit: Literal["resize", "crop"] = setting("resize", "how images of another size are fitted", panel=IMAGES)
     field: float = setting(1.0, "share of each side that is used, about the centre; 0.5: the middle half", panel=IMAGES)
+    measure: bool = setting(
+        False, "measure the morphology of each cutout and give it to the table", panel=IMAGES
+    )
     label: str | None = setting(
         None,
         'column of the class, or a rule: "P_MG>0.4", "gz2_class~(m)"; "folder": the folder of the image',

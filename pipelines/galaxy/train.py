@@ -26,7 +26,7 @@ from .distributed import share_statistics
 from .features import CachedFeatures
 from .feed import Feed, Sample
 from .losses import class_weights, log_shares, object_loss
-from .model import GalaxyModel
+from .model import Answer, GalaxyModel
 from .parameters import parameter_groups
 from .schedule import Average, order_of, rate_factor, seed_of
 from .training_settings import Train
@@ -93,6 +93,7 @@ class Trainer:
         if self.world.size > 1 and model.retrieval is not None:
             raise SettingsError("--retrieval compares the rows of a whole batch: train it in one process, without torchrun")
         self.model = model.to(self.device).freeze_backbone(settings.freeze)
+        self.parts = self.model.parts_apart()
         if self.world.size > 1:
             share_statistics(self.model)
         self.optimizer = torch.optim.AdamW(
@@ -174,18 +175,14 @@ class Trainer:
         own = index[rows]
         labels = self.labels[own.to(self.device)]
         weights = self.weights[labels]
-        logits, others = self._logits(own, drawer(seed, len(index), rows))
-        losses = object_loss(
-            logits - self.offset, labels, settings.loss, smoothing=settings.label_smoothing, gamma=settings.focal_gamma
-        )
-        if others is not None:
-            losses = losses + auxiliary_loss(others, self.auxiliary[own.to(self.device)])
+        losses = sum(self._losses(answer, own, labels) for answer in self._answers(own, drawer(seed, len(index), rows)))
         (total,) = world.sum(weights.sum())
         loss = (weights * losses).sum() / total.clamp_min(1e-6)
         self.optimizer.zero_grad()
         loss.backward()
         world.sum_gradients(self.model)
-        torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], settings.clip)
+        for part in self.parts:  # a norm in common would let one verdict slow the other down
+            torch.nn.utils.clip_grad_norm_([p for p in part if p.grad is not None], settings.clip)
         self.optimizer.step()
         self.average.update(self.model, state.steps_done)
         (shown,) = world.sum(loss.detach())
@@ -195,14 +192,20 @@ class Trainer:
         steps = self.settings.epochs * self.steps_per_epoch
         return steps, int(self.settings.warmup * steps)
 
-    def _logits(self, index: Tensor, draw) -> tuple[Tensor, Tensor | None]:
-        """Logits [b, c] of objects as training shows them, and those [b, a] of what is learned beside the label."""
-        model = self.model
+    def _answers(self, index: Tensor, draw) -> list[Answer]:
+        """What the model says of objects as training shows them."""
         with _precision(self.settings.precision, self.device):
-            if model.retrieval is not None:
-                return self._retrieved(index, draw), None
-            embedding = self._embedding(index, draw)
-            return model.head(embedding), None if model.auxiliary is None else model.auxiliary(embedding)
+            if self.model.retrieval is not None:
+                return [Answer(self._retrieved(index, draw))]
+            return self.model.answers(self._embedding(index, draw))
+
+    def _losses(self, answer: Answer, index: Tensor, labels: Tensor) -> Tensor:
+        """Loss [b] of one answer; 0 for an object it is not about."""
+        kind, options = self.settings.loss, {"smoothing": self.settings.label_smoothing, "gamma": self.settings.focal_gamma}
+        losses = object_loss(answer.logits - self.offset, labels, kind, **options)
+        if answer.others is not None:
+            losses = losses + auxiliary_loss(answer.others, self.auxiliary[index.to(self.device)])
+        return losses if answer.counts is None else losses * answer.counts
 
     def _embedding(self, index: Tensor, draw) -> Tensor:
         if self.cached is not None:

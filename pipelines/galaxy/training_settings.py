@@ -34,12 +34,14 @@ class Train(Choice):
         "linear", "how a number becomes a token of the FT-Transformer", panel=MODEL
     )
     fusion: Literal[
-        "cross", "cross_bidirectional", "cross_shared", "early", "late", "late_average", "gated", "film"
-    ] = setting("cross", "how image and table are combined", panel=MODEL)
+        "cross", "cross_bidirectional", "cross_shared", "early", "late", "late_average", "gated", "film",
+        "verdicts",
+    ] = setting("cross", "how image and table are combined; verdicts: each learns by itself, their log-odds are added", panel=MODEL)
     arms: tuple[str, ...] = setting((), "which of fusion, image, table to train; default: all there is", panel=MODEL)
     width: int = setting(64, "width of the embedding and of table tokens", panel=MODEL)
     blocks: int = setting(2, "transformer blocks of the table encoder", panel=MODEL)
     dropout: float = setting(0.1, "dropout rate before the last layer and in the table encoder", panel=MODEL)
+    table_dropout: float | None = setting(None, "dropout rate of what sees the table alone; default: --dropout", panel=MODEL)
     modality_dropout: float = setting(
         0.15, "rate at which training hides image or table of an object that has both", panel=MODEL
     )
@@ -119,9 +121,9 @@ class Train(Choice):
         for name, accepted in (("arms", ARMS), ("augment", (*AUGMENTATIONS, "none"))):
             wrong = [value for value in getattr(self, name) if value not in accepted]
             require(not wrong, f'--{name} {wrong[0] if wrong else ""}: expected any of {", ".join(accepted)}')
-        for name in ("dropout", "modality_dropout", "warmup", "label_smoothing", "ema", "weight_decay"):
+        for name in ("dropout", "table_dropout", "modality_dropout", "warmup", "label_smoothing", "ema", "weight_decay"):
             value = getattr(self, name)
-            require(0 <= value < 1, f"--{name.replace('_', '-')} {value}: must lie in 0..1, below 1")
+            require(value is None or 0 <= value < 1, f"--{name.replace('_', '-')} {value}: must lie in 0..1, below 1")
         require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay}: must lie in 0..1, above 0")
         require(not (self.start and self.pretrained), "--start and --pretrained both give the first weights: leave one out")
         require(self.keep == "best" or self.patience is None, "--patience waits for the best epoch: leave --keep last out")

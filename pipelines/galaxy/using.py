@@ -7,6 +7,7 @@ Axes: n object, m = fold x view, c class.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .catalog import Catalog
 from .experiment import prepare
 from .feed import Feed
 from .gather import Gathered, gather
+from .measured import is_measured, without_measurements
 from .settings import Choice
 from .train import predict_logits
 from .training_settings import Train, Use
@@ -46,12 +48,33 @@ def load(settings: Use, progress: Progress) -> tuple[list[Bundle], Gathered]:
     from .packed import is_packed
 
     packed = has_images and settings.images.is_file() and is_packed(settings.images)
-    bundles = find_bundles(settings.model, settings.arm, has_images, has_table or packed)
-    gathered = gather(_as_trained(settings, bundles[0], packed), progress)
+    bundles = _arm(settings, has_images, has_table or packed)
+    choice = _as_trained(settings, bundles[0], packed)
+    with using(settings.threads or probe(convolutions())) if choice.measure else nullcontext():
+        gathered = gather(choice, progress)
+    if measures(bundles[0]) and not has_images:
+        if measures(bundles[0], alone=True):
+            raise DataError("all columns of this model are measured on images", hint="give them with --images")
+        gathered.catalog = without_measurements(gathered.catalog)
     for line in gathered.lines():
         progress.note(line)
     _check(bundles[0], gathered.catalog)
     return bundles, gathered
+
+
+def _arm(settings: Use, images: bool, table: bool) -> list[Bundle]:
+    """The bundles to use; images alone are image and table to a model whose columns are all measured on them."""
+    if images and not table and settings.arm == "auto":
+        whole = find_bundles(settings.model)
+        if measures(whole[0], alone=True):
+            return whole
+    return find_bundles(settings.model, settings.arm, images, table)
+
+
+def measures(bundle: Bundle, alone: bool = False) -> bool:
+    """Whether some columns of the model, or all (`alone`), are measured on the cutouts."""
+    columns = () if bundle.preprocessor is None else bundle.preprocessor.columns
+    return any(map(is_measured, columns)) and (not alone or all(map(is_measured, columns)))
 
 
 def _own_test(settings: Use, bundles: list[Bundle], progress: Progress) -> Catalog:
@@ -71,19 +94,28 @@ def _as_trained(settings: Use, bundle: Bundle, packed: bool) -> Choice:
     """How the files are read: as they were in training where nothing else is said."""
     plain = {f.name: f.default for f in fields(Choice)}
     mine = {name: getattr(settings, name) for name in plain}
+    mine["measure"] |= _must_measure(settings, bundle, packed)
     if packed:
         return Choice(**mine)
     stored = {n: tuple(v) if isinstance(v, list) else v for n, v in bundle.facts.get("choice", {}).items()}
     if not settings.table:  # images alone have none of the columns that were named in training
         stored = {n: v for n, v in stored.items() if n not in _NAMES_OF_COLUMNS}
+    stored.pop("measure", None)
     taken = {n: v for n, v in stored.items() if n in mine and mine[n] == plain[n] and v is not None}
     if bundle.pixels is not None and mine["image_size"] is None and settings.images is not None:
         taken["image_size"] = bundle.model.shape.image_size
     if bundle.preprocessor is not None and settings.table and not mine["inputs"]:
-        taken["inputs"] = bundle.preprocessor.columns
+        taken["inputs"] = tuple(name for name in bundle.preprocessor.columns if not is_measured(name))
     if bundle.arm == "fusion":
         taken["unmatched"] = "keep"  # either modality may be absent
     return Choice(**(mine | taken))
+
+
+def _must_measure(settings: Use, bundle: Bundle, packed: bool) -> bool:
+    """Not where other columns are absent with the table: the model then sees the image alone, as it learnt to."""
+    if settings.images is None or not measures(bundle):
+        return False
+    return bool(settings.table) or packed or measures(bundle, alone=True)
 
 
 def _check(bundle: Bundle, catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""Which morphology measurements the `statmorph` backbone uses, and how one band of a batch is measured.
+"""Which morphology measurements the `statmorph` backbone and `--measure` use, and how one band of a batch is measured.
 
 Lengths are divided by the half-light radius, and fluxes are left out, so that distance and exposure do not enter.
 
@@ -8,6 +8,7 @@ Axes: n object, y x pixels.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 _PLAIN = (
     "concentration",
@@ -37,13 +38,19 @@ def measure_band(images: np.ndarray) -> np.ndarray:
     from sciml.pipelines.galaxy.morphology.measure import measure
 
     table = measure(images)
+    stacked = without_scale(table)
+    stacked[table["flag"].to_numpy() > _WORST_FLAG] = np.nan
+    failed = table["flag_sersic"].to_numpy() > _WORST_FLAG
+    stacked[np.ix_(failed, [COLUMNS.index(name) for name in _SERSIC])] = np.nan
+    return stacked
+
+
+def without_scale(table: pd.DataFrame) -> np.ndarray:
+    """[n, len(COLUMNS)] of a morphology table, doubtful values as they are, NaN where there is none."""
     values = [table[name].to_numpy(np.float64) for name in _PLAIN]
     half = table["rhalf_ellip"].to_numpy(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         values += [table[name].to_numpy(np.float64) / half for name in _LENGTHS]
     stacked = np.stack(values, axis=1)
-    stacked[table["flag"].to_numpy() > _WORST_FLAG] = np.nan
-    failed = table["flag_sersic"].to_numpy() > _WORST_FLAG
-    stacked[np.ix_(failed, [COLUMNS.index(name) for name in _SERSIC])] = np.nan
     stacked[~np.isfinite(stacked)] = np.nan
     return stacked

@@ -12,9 +12,10 @@ from .film import FilmFusion
 from .gated import GatedFusion
 from .late import LateFusion
 from .modality import Fusion
+from .verdicts import VerdictFusion
 
 # name: (class, fixed arguments)
-_FUSIONS: dict[str, tuple[type[Fusion], dict[str, Any]]] = {
+_FUSIONS: dict[str, tuple[type[Fusion | VerdictFusion], dict[str, Any]]] = {
     "cross": (CrossAttentionFusion, {"direction": "table_to_image"}),
     "cross_bidirectional": (CrossAttentionFusion, {"direction": "bidirectional"}),
     "cross_shared": (CrossAttentionFusion, {"direction": "shared"}),
@@ -23,6 +24,7 @@ _FUSIONS: dict[str, tuple[type[Fusion], dict[str, Any]]] = {
     "late_average": (LateFusion, {"mode": "average"}),
     "gated": (GatedFusion, {}),
     "film": (FilmFusion, {}),
+    "verdicts": (VerdictFusion, {}),
 }
 FUSIONS = tuple(_FUSIONS)
 
@@ -35,7 +37,7 @@ def build_fusion(
     *,
     positions: tuple[int, int] | None = None,
     arguments: dict[str, Any] | None = None,
-) -> Fusion:
+) -> Fusion | VerdictFusion:
     """The fusion `name`.
 
     Args:
@@ -61,6 +63,6 @@ def check_fusion(name: str) -> str:
     return name
 
 
-def fusion_class(name: str) -> type[Fusion]:
+def fusion_class(name: str) -> type[Fusion | VerdictFusion]:
     """The class behind `name`; its sees_image_tokens and sees_table_tokens say what it looks at."""
     return _FUSIONS[check_fusion(name)][0]

@@ -39,6 +39,17 @@ def made(arm="fusion", settings=SETTINGS, hooks=None, catalog=None):
     return Trainer(job, prepared.model, prepared.feed, settings, hooks, cached)
 
 
+def with_votes(catalog):
+    votes = np.clip(catalog.labels * 0.8 + np.linspace(0, 0.2, len(catalog)), 0, 1)
+    return replace(catalog, withheld=pd.DataFrame({"votes": votes}))
+
+
+def trained(*args, **options):
+    trainer = made(*args, **options)
+    assert trainer.run()
+    return trainer
+
+
 def bits(trainer):
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trainer.state.rows]
     return {n: v.numpy().tobytes() for n, v in trainer.best_weights.items()}, rows, trainer.state.best
@@ -60,6 +71,7 @@ def test_every_arm_learns(arm):
         {"loss": "focal", "balance": "weights"}, {"balance": "sampling"}, {"precision": "bfloat16"}, {"freeze": True},
         {"augment": ("none",)}, {"augment": ("flip", "rotate", "shift", "zoom", "psf", "noise", "redshift")},
         {"backbone_rate": 1e-4, "layer_decay": 0.7}, {"fusion": "late_average"}, {"table_encoder": "mlp"},
+        {"fusion": "verdicts", "freeze": True, "table_dropout": 0.5}, {"fusion": "verdicts", "balance": "sampling", "precision": "bfloat16"},
         {"table_encoder": "tab_transformer"}, {"embedding": "piecewise"}, {"embedding": "periodic"},
     ],
     ids=lambda changes: "-".join(f"{value}" for value in changes.values())[:40],
@@ -95,6 +107,46 @@ def test_interrupted_runs_end_in_the_same_bits(freeze):
     assert once.run() and once.steps_per_epoch > 4
     for stops in ([1], [2, 1], [1, 1, 1]):
         assert bits(interrupted(settings, stops)) == bits(once)
+
+
+VERDICTS = replace(SETTINGS, fusion="verdicts", table_encoder="mlp", clip=0.1, keep="last")
+
+
+def test_interrupted_verdicts_end_in_the_same_bits():
+    assert bits(interrupted(VERDICTS, [2, 1])) == bits(trained(settings=VERDICTS))
+
+
+@pytest.mark.parametrize("hidden", ["image", "table"])
+def test_one_verdict_learns_the_same_whatever_the_other_sees(hidden):
+    """Not one bit of it, though the gradients are cut to a small norm: neither a weight nor that norm is in common."""
+    catalog, other = with_votes(learnable()), with_votes(learnable())
+    mixed = np.random.default_rng(0).permutation(len(catalog))
+    if hidden == "image":
+        other.images.array[:] = other.images.array[mixed]
+    else:
+        other = replace(other, table=other.table.iloc[mixed].set_axis(other.ids))
+    settings = replace(VERDICTS, auxiliary=("votes",))
+    one, two = (trained(settings=settings, catalog=c).model.state_dict() for c in (catalog, other))
+    own = {"image": ("table", "head.table", "auxiliary.table"), "table": ("backbone", "head.image", "auxiliary.image")}[hidden]
+    kept = [name for name in one if name.startswith(own)]
+    assert len(kept) > 8 and all(torch.equal(one[name], two[name]) for name in kept)
+    assert not all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_an_absent_image_teaches_the_image_nothing():
+    """Whatever the label of an object without an image, the image's weights are the same."""
+    catalog = learnable()
+    present = np.arange(len(catalog)) % 3 > 0
+    catalog.images.present = present
+    found = []
+    for label in (0, 1):
+        trainer = made(settings=VERDICTS, catalog=catalog)
+        trainer.labels = torch.from_numpy(np.where(present, catalog.labels, label))
+        trainer._step(torch.arange(40))
+        found.append(trainer.model.state_dict())
+    same = {name: torch.equal(found[0][name], found[1][name]) for name in found[0]}
+    assert all(same[name] for name in same if name.startswith(("backbone", "head.image")))
+    assert not all(same[name] for name in same if name.startswith(("table", "head.table")))
 
 
 def test_patience_ends_early_and_the_best_weights_are_kept():
@@ -190,9 +242,8 @@ def test_two_processes_train_the_same_model(tmp_path):
 
 def test_targets_beside_the_label_teach_and_are_no_input():
     """A fraction that only the image tells is learned, and the label's model needs it no more."""
-    catalog = learnable()
-    votes = np.clip(catalog.labels * 0.8 + np.linspace(0, 0.2, len(catalog)), 0, 1)
-    catalog = replace(catalog, withheld=pd.DataFrame({"votes": votes}))
+    catalog = with_votes(learnable())
+    votes = catalog.withheld["votes"].to_numpy()
     trainer = made("image", replace(SETTINGS, auxiliary=("votes",), epochs=8, learning_rate=5e-3), catalog=catalog)
     assert trainer.run() and trainer.model.auxiliary is not None
     assert trainer.state.rows[-1]["train_loss"] < 0.9 * trainer.state.rows[0]["train_loss"]

@@ -11,7 +11,7 @@ from sciml.pipelines.galaxy import packed
 from sciml.pipelines.galaxy.catalog import ArrayImages
 from sciml.pipelines.galaxy.samples import tiny_catalog
 from sciml.pipelines.galaxy.training_settings import Use
-from sciml.pipelines.galaxy.using import _as_trained, load, probabilities, target_path
+from sciml.pipelines.galaxy.using import _as_trained, load, measures, probabilities, target_path
 from sciml.pipelines.progress import Progress
 
 
@@ -44,6 +44,22 @@ def test_files_are_read_as_in_training_unless_told_otherwise(tmp_path):
     choice = _as_trained(Use(images=tmp_path), trained, packed=False)
     assert (choice.field, choice.fit, choice.bands) == (0.5, "crop", ("r", "g"))
     assert _as_trained(Use(images=tmp_path, field=0.7), trained, packed=False).field == 0.7
+
+
+def test_what_was_measured_in_training_is_measured_where_nothing_else_is_lacking(tmp_path):
+    def trained(*columns):
+        return SimpleNamespace(
+            facts={"choice": {"measure": True}}, pixels=None, preprocessor=SimpleNamespace(columns=columns), arm="fusion"
+        )
+
+    only, mixed = trained("measured gini"), trained("measured gini", "mass")
+    images, table = Use(images=tmp_path), Use(images=tmp_path, table=(tmp_path,))
+    assert measures(only, alone=True) and measures(mixed) and not measures(mixed, alone=True) and not measures(trained("mass"))
+    assert _as_trained(images, only, packed=False).measure
+    assert not _as_trained(images, mixed, packed=False).measure, "with other columns gone, the image speaks alone"
+    assert _as_trained(table, mixed, packed=False).measure and _as_trained(images, mixed, packed=True).measure
+    assert not _as_trained(Use(table=(tmp_path,)), mixed, packed=False).measure
+    assert _as_trained(table, mixed, packed=False).inputs == ("mass",), "the table need not have what is measured"
 
 
 def test_other_columns_are_named(finished, tmp_path):

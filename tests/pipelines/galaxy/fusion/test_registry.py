@@ -95,8 +95,8 @@ def test_both_modalities_and_every_parameter_learn(name, modalities):
 def test_another_grid_than_at_training(name, modalities):
     _, table = modalities
     image = ImageFeatures(torch.randn(4, 20, 10).double(), torch.randn(4, 10).double(), (5, 4))
-    assert made(name)(image, table).shape == (4, 8)
-    assert made(name)(image._replace(grid=None), table).shape == (4, 8)
+    assert made(name)(image, table).shape == (4, made(name).d_fusion)
+    assert made(name)(image._replace(grid=None), table).shape == (4, made(name).d_fusion)
 
 
 def test_unknown_names_arguments_and_nothing_at_all(modalities):

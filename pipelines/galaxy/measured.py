@@ -1,0 +1,146 @@
+"""`--measure`: the morphology of each cutout as columns of the table, so that images alone bring image and table.
+
+An image network sees a small, augmented cutout; concentration, asymmetry, Gini, M20 ... are taken from the file at its own size,
+the whole frame, on the mean of its bands (as Rodriguez-Gomez et al. 2019). What the flag calls bad keeps its values, with the flag
+beside them: that a galaxy cannot be measured tells of a merger. NaN where there is no image, or no value.
+
+Axes: n object, b band, y x pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sciml.pipelines.compute.threads import cores
+from sciml.pipelines.errors import DataError
+from sciml.pipelines.progress import Progress
+from sciml.pipelines.readers import images
+from sciml.pipelines.readers.cutouts import CutoutFiles
+from sciml.pipelines.readers.skipped import listed
+
+from .backbones import measurements
+from .catalog import Catalog, ImageSource, Middle, Subset
+from .morphology.definitions import CATASTROPHIC
+from .morphology.measure import FAILURES, measure
+
+PREFIX = "measured "
+COLUMNS = tuple(PREFIX + name for name in (*measurements.COLUMNS, "flag"))
+LARGEST = 4096  # pixels a side; a larger image is a field, whose segmentation would need more memory than the run
+_AT_ONCE, _PIXELS_AT_ONCE = 256, 2**25  # images of a block, and their pixels
+_WORTH_PROCESSES = 64  # a process takes seconds to start
+
+
+def is_measured(name: str) -> bool:
+    """True for a column that `--measure` made."""
+    return name in COLUMNS
+
+
+def with_measurements(catalog: Catalog, progress: Progress | None = None) -> tuple[Catalog, list[str]]:
+    """The catalog with COLUMNS in its table, and notes; a catalog that has them already comes back as it is.
+
+    Raises:
+        DataError: it has no images.
+    """
+    if set(COLUMNS) <= set(catalog.table.columns):
+        return catalog, ["the table holds measurements already: they are kept"]
+    if catalog.images is None:
+        raise DataError("--measure: there are no images to measure", hint="give them with --images")
+    frame, failed = measure_source(catalog.images, catalog.images.present, progress)
+    kept = catalog.table.drop(columns=list(COLUMNS), errors="ignore")
+    whole = pd.concat([kept.reset_index(drop=True), frame], axis=1)
+    notes = [f"measured {int(catalog.images.present.sum()):,} cutouts: {len(COLUMNS)} columns more"]
+    if failed:
+        notes.append(
+            f"{len(failed):,} cutouts could not be measured ({listed([catalog.ids[i] for i in failed])}); their cells are empty"
+        )
+    return replace(catalog, table=whole), notes
+
+
+def without_measurements(catalog: Catalog) -> Catalog:
+    """The catalog with COLUMNS that are empty, where it lacks them: objects that come without images."""
+    lacking = {name: np.full(len(catalog), np.nan) for name in COLUMNS if name not in catalog.table}
+    return replace(catalog, table=catalog.table.assign(**lacking))
+
+
+def measure_source(
+    source: ImageSource, present: np.ndarray, progress: Progress | None = None
+) -> tuple[pd.DataFrame, list[int]]:
+    """(COLUMNS of n objects, positions of those that have an image and no measurement).
+
+    One that cannot be read or measured never stops the others.
+    """
+    values = np.full((len(source), len(COLUMNS)), np.nan)
+    read, rows = whole_frame(source), np.flatnonzero(present)
+    with (progress or Progress()).task("measure", len(rows), "galaxies") as task:
+        for block, shown in _blocks(rows, read):
+            values[block] = _measured(shown)
+            task.advance(len(block))
+    failed = rows[np.isnan(values[rows, :-1]).all(axis=1)] if len(rows) else rows
+    return pd.DataFrame(values, columns=list(COLUMNS)), failed.tolist()
+
+
+def whole_frame(source: ImageSource) -> Callable[[int], np.ndarray]:
+    """position -> [b, y, x] as the file has it, whatever size and field the network is shown."""
+    if isinstance(source, Subset):
+        inner, indices = whole_frame(source.source), source.indices
+        return lambda i: inner(int(indices[i]))
+    if isinstance(source, Middle):
+        return whole_frame(source.source)
+    if isinstance(source, CutoutFiles):
+        return lambda i: images.scaled(*images.read_cutout(source.cutouts[i]))
+    return lambda i: source.read(np.array([i]))[0]
+
+
+def mean_of_bands(image: np.ndarray) -> np.ndarray:
+    """[y, x] of [b, y, x]: a pixel that lacks a band is missing, a band without any pixel is left out."""
+    seen = np.isfinite(image).any(axis=(1, 2))
+    return image[seen if seen.any() else slice(None)].mean(axis=0, dtype=np.float64)
+
+
+def _blocks(rows: np.ndarray, read: Callable[[int], np.ndarray]) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """(positions, images [y, x]) of as many as memory should hold; an empty image for one that cannot be used."""
+    block, shown, pixels = [], [], 0
+    for i in rows:
+        try:
+            image = mean_of_bands(read(int(i)))
+        except DataError:
+            image = np.zeros((0, 0))
+        if max(image.shape) > LARGEST:
+            image = np.zeros((0, 0))
+        block.append(int(i))
+        shown.append(image)
+        pixels += image.size
+        if len(block) == _AT_ONCE or pixels > _PIXELS_AT_ONCE:
+            yield block, shown
+            block, shown, pixels = [], [], 0
+    if block:
+        yield block, shown
+
+
+def _measured(shown: list[np.ndarray]) -> np.ndarray:
+    """[m, len(COLUMNS)] of images [y, x]; should the block fail, its objects one by one."""
+    try:
+        return _numbers(shown, min(cores(), len(shown) // _WORTH_PROCESSES))
+    except torch.OutOfMemoryError:
+        raise
+    except FAILURES:
+        return np.concatenate([_alone(image) for image in shown])
+
+
+def _alone(image: np.ndarray) -> np.ndarray:
+    try:
+        return _numbers([image], 0)
+    except FAILURES:
+        nothing = np.full((1, len(COLUMNS)), np.nan)
+        nothing[0, -1] = CATASTROPHIC
+        return nothing
+
+
+def _numbers(shown: list[np.ndarray], workers: int) -> np.ndarray:
+    table = measure(shown, workers=workers)
+    return np.column_stack([measurements.without_scale(table), table["flag"].to_numpy(np.float64)])
