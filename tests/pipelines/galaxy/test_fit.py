@@ -103,7 +103,7 @@ def test_a_minute_is_not_enough(finished, tmp_path):
         ({"images": Path("nowhere")}, DataError, "nowhere: there is no such file"),
         ({"table": (Path("pyproject.toml"),)}, (SettingsError, DataError), "which column is the class|no such file"),
         ({"backbone": "resnet19"}, SettingsError, 'unknown backbone "resnet19"'),
-        ({"label": "phase"}, SettingsError, 'simulated galaxies have the labels "merger"'),
+        ({"label": "phase"}, SettingsError, "simulated galaxies have the labels merger"),
         ({"positive": "star", "label": "merger"}, SettingsError, 'no such class'),
     ],
 )  # fmt: skip
