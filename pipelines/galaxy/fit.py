@@ -180,7 +180,7 @@ def _train_one(run, experiment, settings, which, device, progress, task, asked, 
     (arm, fold), split = which, experiment.splits[which[1]]
     prepared = prepare_model(experiment, settings, arm, fold, device, share)
     name = f"{arm}-{fold}"
-    if settings.start is not None and run.load(name) is None:
+    if settings.start is not None and arm != "table" and run.load(name) is None:
         # a resumed model brings its own weights, and the run it began from may be gone
         start_from(prepared.model, find_start(settings.start, settings.backbone), settings.start)
 
