@@ -1,7 +1,7 @@
 """A trained model with all it needs to be used: weights, how pixels and columns are prepared, classes, calibration.
 
-One safetensors file with a JSON header. A run keeps one bundle for each arm and fold; those of one arm are used together, their
-probabilities averaged.
+One safetensors file with a JSON header. A run keeps one bundle for each arm, fold and member; those of one arm are used together,
+their probabilities averaged.
 
 Axes: n object, v view, c class.
 """
@@ -30,7 +30,7 @@ PREFIX = "model-"
 
 @dataclass(frozen=True)
 class Bundle:
-    """`facts` are plain values: arm, fold, classes, positive, temperature, threshold, prior, views, and how data were chosen."""
+    """`facts` are plain values: arm, fold, member, classes, positive, temperature, threshold, prior, views, and how data were chosen."""
 
     model: GalaxyModel
     pixels: Pixels | None
@@ -73,6 +73,13 @@ class Bundle:
         return {} if self.preprocessor is None else {f"columns.{n}": a for n, a in self.preprocessor.arrays.items()}
 
 
+def common_threshold(facts: list[dict[str, Any]]) -> float | None:
+    """The threshold of several models of one arm: the median over folds, each that of its last member."""
+    of_fold = {one["fold"]: one["threshold"] for one in sorted(facts, key=lambda one: one.get("member", 0))}
+    values = list(of_fold.values())
+    return None if values[0] is None else float(np.median(values))
+
+
 def load_bundle(path: Path, config: dict[str, Any] | None = None) -> Bundle:
     """What `save` wrote; `config` where the header is in a file of its own (an exported model)."""
     tensors, header = load_tensors(path)
@@ -101,7 +108,7 @@ def load_bundle(path: Path, config: dict[str, Any] | None = None) -> Bundle:
 
 
 def find_bundles(path: Path, arm: str = "auto", images: bool = True, table: bool = True) -> list[Bundle]:
-    """The models of one arm, all folds: from a run folder, an exported folder, or a folder of runs (its newest finished run).
+    """The models of one arm, all folds and members: from a run folder, an exported folder, or a folder of runs (its newest finished run).
 
     Args:
         arm: fusion, image, table, or auto: the one trained on what is given now, else fusion.
@@ -118,7 +125,7 @@ def find_bundles(path: Path, arm: str = "auto", images: bool = True, table: bool
         return [load_bundle(path / "model.safetensors", config)]
     folder = run_folder(path)
     files = {}
-    for file in sorted((folder / "checkpoints").glob(f"{PREFIX}*.safetensors")):
+    for file in sorted((folder / "checkpoints").glob(f"{PREFIX}*.safetensors"), key=lambda file: file.stem):
         name, _, _ = file.stem.removeprefix(PREFIX).partition("-")
         files.setdefault(name, []).append(file)
     wanted = arm

@@ -17,7 +17,7 @@ from .audit import AuditResult, audit
 from .catalog import Catalog
 from .gather import Gathered, gather
 from .measured import with_measurements
-from .settings import Audit, Choice, Data
+from .settings import Audit, Choice, Data, reading
 
 
 def prepare(settings: Data, progress: Progress) -> dict:
@@ -29,7 +29,10 @@ def prepare(settings: Data, progress: Progress) -> dict:
     made = _gathered(settings, progress)
     found = describe(made.catalog) | {"notes": made.lines(), "columns": column_rows(made.catalog, made.roles)}
     if settings.pack is not None:
-        packed.write(settings.pack, made.catalog, store=settings.store, overwrite=settings.overwrite, progress=progress)
+        packed.write(
+            settings.pack, made.catalog, store=settings.store, overwrite=settings.overwrite, progress=progress,
+            reading=reading(settings),
+        )  # fmt: skip
         found["packed"] = str(settings.pack)
         found["next"] = f"sciml galaxy train --images {settings.pack}"
     return found

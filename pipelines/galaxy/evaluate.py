@@ -12,7 +12,7 @@ from sciml.pipelines.errors import DataError, suggest
 from sciml.pipelines.progress import Progress
 
 from . import metrics
-from .bundle import Bundle
+from .bundle import Bundle, common_threshold
 from .catalog import Catalog
 from .results import binned_columns
 from .training_settings import Evaluate
@@ -28,7 +28,7 @@ def evaluate(settings: Evaluate, progress: Progress | None = None) -> dict:
         raise DataError("there are no labels to score against", hint="name their column with --label")
     labels = _same_classes(catalog, bundle)
     p, _ = probabilities(bundles, catalog, settings, progress)
-    threshold = bundle.facts["threshold"]
+    threshold = common_threshold([one.facts for one in bundles])
     options = {"positive": bundle.facts["positive"], "threshold": threshold, "groups": catalog.groups, "seed": settings.seed}
     scores = metrics.score(labels, p, bundle.classes, n_bootstrap=settings.bootstrap, **options)
     matrix = metrics.confusion_matrix(labels, metrics.predict_class(p, bundle.facts["positive"], threshold), len(bundle.classes))
@@ -37,7 +37,7 @@ def evaluate(settings: Evaluate, progress: Progress | None = None) -> dict:
         for name, values in _columns(settings, catalog).items()
     }
     return {
-        "model": str(settings.model), "arm": bundle.arm, "folds": len(bundles), "classes": list(bundle.classes),
+        "model": str(settings.model), "arm": bundle.arm, "models": len(bundles), "classes": list(bundle.classes),
         "objects": len(catalog), "counts": {n: int((labels == k).sum()) for k, n in enumerate(bundle.classes)},
         "scores": scores, "confusion": matrix.tolist(), "bins": bins,
     }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,19 @@ SIMULATED = "simulated.h5"
 N_BINS = 16
 
 
+class Which(NamedTuple):
+    """One model of a run: members of a fold differ in their random numbers alone."""
+
+    arm: str
+    fold: int
+    member: int = 0
+
+    @property
+    def name(self) -> str:
+        """As its files are called: fusion-0, and fusion-0-1 for the second member."""
+        return f"{self.arm}-{self.fold}" + (f"-{self.member}" if self.member else "")
+
+
 @dataclass
 class Experiment:
     """Objects, one split per fold, the arms in the order they are trained, and where the objects came from."""
@@ -44,10 +58,11 @@ class Experiment:
     positive: int | None
     simulated: bool = False
     notes: list[str] = field(default_factory=list)
+    members: int = 1
 
-    def jobs(self) -> list[tuple[str, int]]:
-        """(arm, fold) of every model to train."""
-        return [(arm, fold) for arm in self.arms for fold in range(len(self.splits))]
+    def jobs(self) -> list[Which]:
+        """Every model to train."""
+        return [Which(arm, fold, m) for arm in self.arms for fold in range(len(self.splits)) for m in range(self.members)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ def prepare(settings: Train, folder: Path, progress: Progress) -> Experiment:
         catalog.require_labels()
     counts = ", ".join(f"{name} {count:,}" for name, count in catalog.counts().items())
     progress.note(f"{len(catalog):,} objects ({counts}), {_inputs(catalog)}")
-    return Experiment(catalog, _splits(settings, catalog), arms, _positive(settings, catalog), simulated, gathered.lines())
+    return Experiment(catalog, _splits(settings, catalog), arms, _positive(settings, catalog), simulated, gathered.lines(), settings.members)
 
 
 def _inputs(catalog: Catalog) -> str:

@@ -38,9 +38,9 @@ def explain(settings: Explain, progress: Progress | None = None) -> dict:
     bundles, gathered = load(settings, progress)
     bundle, catalog = bundles[0], gathered.catalog
     device = choose_device(settings.device)
-    found: dict = {"model": str(settings.model), "arm": bundle.arm, "objects": len(catalog), "folds": len(bundles)}
+    found: dict = {"model": str(settings.model), "arm": bundle.arm, "objects": len(catalog), "models": len(bundles)}
     if len(bundles) > 1:
-        progress.note(f"the model of the first of {len(bundles)} folds is explained")
+        progress.note(f"the first of {len(bundles)} models (folds, members) is explained")
     p, _ = probabilities([bundle], catalog, settings, progress)
     if catalog.labels is not None and len(np.unique(catalog.labels)) > 1:
         found["importance"] = column_importance(bundle, catalog, device, settings.seed, settings.repeats, progress)

@@ -29,7 +29,7 @@ def export(settings: Export, progress: Progress | None = None) -> Path:
     progress = progress or Progress()
     bundles = find_bundles(settings.model, settings.arm)
     if len(bundles) > 1:
-        progress.warn(f"the run has {len(bundles)} folds; the model of the first is exported")
+        progress.warn(f"the run has {len(bundles)} models of this arm (folds, members); the first is exported")
     bundle, folder = bundles[0], settings.to
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not settings.overwrite):
         raise SettingsError(f"{folder}: exists and is not an empty folder", hint="give another --to, or --overwrite")

@@ -1,6 +1,6 @@
 """`sciml galaxy train`: read or simulate, audit, train every arm and fold, score on held-out galaxies, write the report.
 
-A run folder holds one checkpoint per model while it is trained, and `model-<arm>-<fold>.safetensors` when it is done.
+A run folder holds one checkpoint per model while it is trained, and `model-<arm>-<fold>[-<member>].safetensors` when it is done.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from sciml.pipelines.settings import resolve
 from . import calibrate
 from .audit import audit
 from .bundle import PREFIX, Bundle
-from .experiment import SIMULATED, Experiment, Prepared, prepare, prepare_model
+from .experiment import SIMULATED, Experiment, Prepared, Which, prepare, prepare_model
 from .features import cache
 from .measured import is_measured
+from .packed import is_packed
+from .packed import reading as packed_reading
 from .ranking import best_threshold
-from .results import finish
-from .settings import Audit
-from .splits import Split
+from .results import bundle_file, finish, stored_predictions
+from .settings import Audit, reading
 from .starting import find_start, start_from
 from .train import Hooks, Job, Trainer, predict_logits
 from .training_settings import Train
 
+_SEEDS_APART = 100_003  # of members: the seeds of folds lie in between
 MAY_CHANGE = {"max_minutes", "device", "threads", "resume", "out", "workers"}
 
 
@@ -96,13 +98,11 @@ def _refuse_early(settings: Train) -> None:
     for path in (settings.images, *settings.table):
         if path is not None and not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
-    if settings.label is None and (settings.images or settings.table):
-        from .packed import is_packed
-
-        if not (settings.images and settings.images.is_file() and is_packed(settings.images)):
-            raise SettingsError(
-                "which column is the class?", hint='name it with --label, e.g. --label merger or --label "P_MG>0.4"'
-            )
+    packed = settings.images is not None and settings.images.is_file() and is_packed(settings.images)
+    if settings.label is None and (settings.images or settings.table) and not packed:
+        raise SettingsError(
+            "which column is the class?", hint='name it with --label, e.g. --label merger or --label "P_MG>0.4"'
+        )
 
 
 def _new_run(settings: Train, device: str, world: World) -> Run:
@@ -150,8 +150,8 @@ def _train_all(
     deadline = time.monotonic() + 60 * settings.max_minutes if settings.max_minutes else float("inf")
     jobs = experiment.jobs()
     if world.rank == 0:
-        _keep_rows(run, [f"{arm}-{fold}" for arm, fold in jobs])
-    total = settings.epochs * sum(len(experiment.splits[fold].train) for _, fold in jobs)
+        _keep_rows(run, [which.name for which in jobs])
+    total = settings.epochs * sum(len(experiment.splits[which.fold].train) for which in jobs)
     share: dict = {}
     with StopRequests() as stop, progress.task("training", total, "objects") as task:
 
@@ -161,11 +161,11 @@ def _train_all(
             (any_of_them,) = world.sum(mine)
             return bool(any_of_them > 0)
 
-        for arm, fold in jobs:
-            if (run.path / "checkpoints" / f"{PREFIX}{arm}-{fold}.safetensors").exists():
-                task.advance(settings.epochs * len(experiment.splits[fold].train))
+        for which in jobs:
+            if bundle_file(run.path, which).exists():
+                task.advance(settings.epochs * len(experiment.splits[which.fold].train))
                 continue
-            if not _train_one(run, experiment, settings, (arm, fold), device, progress, task, asked, share, world):
+            if not _train_one(run, experiment, settings, which, device, progress, task, asked, share, world):
                 if world.rank == 0:
                     run.set_status("stopped", reason="signal" if stop.signum else "max_minutes")
                     where = f"sciml galaxy train --resume {run.path}"
@@ -176,17 +176,17 @@ def _train_all(
 
 
 def _train_one(run, experiment, settings, which, device, progress, task, asked, share, world) -> bool:
-    """One arm and fold; its bundle is written when it is finished."""
-    (arm, fold), split = which, experiment.splits[which[1]]
+    """One model; its bundle is written when it is finished."""
+    (arm, fold, member), name, split = which, which.name, experiment.splits[which.fold]
+    settings = replace(settings, seed=settings.seed + _SEEDS_APART * member)
     prepared = prepare_model(experiment, settings, arm, fold, device, share)
-    name = f"{arm}-{fold}"
     if settings.start is not None and arm != "table" and run.load(name) is None:
         # a resumed model brings its own weights, and the run it began from may be gone
         start_from(prepared.model, find_start(settings.start, settings.backbone), settings.start)
 
     def on_epoch(row: dict) -> None:
         if world.rank == 0:
-            run.metrics(arm=arm, fold=fold, **row)
+            run.metrics(arm=arm, fold=fold, member=member, **row)
 
     def on_step(objects: int) -> None:
         task.advance(objects, model=name)
@@ -200,7 +200,7 @@ def _train_one(run, experiment, settings, which, device, progress, task, asked, 
         return False
     task.advance((settings.epochs - len(trainer.state.rows)) * len(split.train))
     if world.rank == 0:
-        _bundle(run, experiment, settings, prepared, trainer, split, cached)
+        _bundle(run, experiment, settings, which, prepared, trainer, cached)
     return True
 
 
@@ -215,19 +215,24 @@ def _cached(prepared: Prepared, settings: Train, progress: Progress):
         return cache(prepared.model, prepared.feed, max(views, settings.views), on_batch=task.advance)
 
 
-def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, split: Split, cached) -> None:
+def _bundle(run, experiment, settings, which: Which, prepared: Prepared, trainer: Trainer, cached) -> None:
     """Calibrate on the validation objects, and store model, preparation and predictions."""
-    catalog, job = experiment.catalog, trainer.job
+    catalog, job, split = experiment.catalog, trainer.job, experiment.splits[which.fold]
     views = 1 if settings.backbone == "statmorph" else settings.views
     held = predict_logits(prepared.model, prepared.feed, split.validation, views=views, cached=cached)
     labels = catalog.labels[split.validation]
     t = calibrate.temperature(held.mean(1), labels, calibrate.SPREAD)
     threshold = None
     if experiment.positive is not None:
-        threshold = best_threshold(labels == experiment.positive, calibrate.apply(held.mean(1), t)[:, experiment.positive])
+        # that of the average of this member and those before it: the last one's is the fold's
+        sisters = [calibrate.apply(held.mean(1), t)]
+        for m in range(which.member):
+            logits, facts = stored_predictions(run, which._replace(member=m))
+            sisters.append(calibrate.apply(logits["validation"].mean(1), facts["temperature"]))
+        threshold = best_threshold(labels == experiment.positive, np.mean(sisters, axis=0)[:, experiment.positive])
     prior = np.bincount(catalog.labels[split.train], minlength=len(catalog.classes)) / len(split.train)
     facts = {
-        "arm": job.arm, "fold": job.fold, "classes": list(catalog.classes), "positive": experiment.positive,
+        "arm": job.arm, "fold": job.fold, "member": which.member, "classes": list(catalog.classes), "positive": experiment.positive,
         "temperature": t, "threshold": threshold, "prior": prior.tolist(), "views": views,
         "bands": [] if catalog.images is None else list(catalog.images.bands), "choice": _choice(settings, prepared),
         "simulated": experiment.simulated, "best_epoch": trainer.state.best["epoch"], "seconds": trainer.state.seconds,
@@ -235,18 +240,18 @@ def _bundle(run, experiment, settings, prepared: Prepared, trainer: Trainer, spl
     }  # fmt: skip
     tested = predict_logits(prepared.model, prepared.feed, split.test, views=views, cached=cached)
     run.save(f"predictions-{job.name}", {"validation": held, "test": tested}, {})
-    Bundle(prepared.model.cpu(), prepared.pixels, prepared.preprocessor, facts).save(
-        run.path / "checkpoints" / f"{PREFIX}{job.name}.safetensors"
-    )
+    Bundle(prepared.model.cpu(), prepared.pixels, prepared.preprocessor, facts).save(bundle_file(run.path, which))
     (run.path / "checkpoints" / f"{job.name}.safetensors").unlink(missing_ok=True)
 
 
 def _choice(settings: Train, prepared: Prepared) -> dict:
     """How files are read, for those that will be predicted; a packed file may have brought measurements unasked."""
-    kept = ("id", "image_id", "pattern", "bands", "image_size", "fit", "field", "categorical", "ra", "dec", "match_radius")
+    kept = reading(settings)
+    if settings.images is not None and settings.images.is_file() and is_packed(settings.images):
+        kept |= packed_reading(settings.images)
     columns = () if prepared.preprocessor is None else prepared.preprocessor.columns
     measure = any(is_measured(name) for name in columns)
-    return {n: list(v) if isinstance(v := getattr(settings, n), tuple) else v for n in kept} | {"measure": measure}
+    return kept | {"measure": measure}
 
 
 def _keep_rows(run: Run, jobs: list[str]) -> None:
@@ -278,5 +283,5 @@ def dry_run(settings: Train, progress: Progress) -> dict:
     memory = 4 * (n * pixels + 5 * max(sizes.values()) + settings.batch_size * pixels * 60) / 2**20
     return {
         "settings": asdict(settings), "objects": n, "classes": experiment.catalog.counts(), "parameters": sizes,
-        "models": [f"{arm}-{fold}" for arm, fold in experiment.jobs()], "memory_MiB": round(memory, 1),
+        "models": [which.name for which in experiment.jobs()], "memory_MiB": round(memory, 1),
     }  # fmt: skip

@@ -3,12 +3,14 @@
 Layout: `images` [n, band, y, x] contiguous and uncompressed, so that a batch is read through a memory map without HDF5;
 `ids`, `labels`, `groups`, `present`; `table/<column>`, `nuisance/<column>`, `withheld/<column>` (numbers, or text with
 the attribute `categories`); `facts/<column>`, `thumbnails`, `digests`. Attributes of the root: format, version, bands,
-classes, levels (images are divided by it; 0: physical units).
+classes, levels (images are divided by it; 0: physical units), reading (JSON: how its files were read, so that a model trained
+on it reads others alike).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -66,6 +68,12 @@ def is_packed(path: str | Path) -> bool:
         return False
 
 
+def reading(path: str | Path) -> dict:
+    """How the files in a packed file were read: settings by name, as plain values; empty where it does not say."""
+    with open_hdf5(path) as file:
+        return json.loads(_text(file.attrs.get("reading", "{}")))
+
+
 def write(
     path: str | Path,
     catalog: Catalog,
@@ -73,12 +81,14 @@ def write(
     store: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
+    reading: dict | None = None,
 ) -> Path:
     """Write a catalog; the file appears under its name only when it is whole.
 
     Args:
         store: pixel type: uint8, uint16, float16, float32; "auto" keeps pictures at their grey levels and writes
             float32 otherwise.
+        reading: how its files were read, as plain values; see `reading`.
 
     Raises:
         DataError: the file exists and `overwrite` is False, or it cannot be written.
@@ -91,6 +101,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(waiting, "w", libver="latest") as file:
             _write_columns(file, catalog)
+            file.attrs["reading"] = json.dumps(reading or {})
             if catalog.images is not None:
                 _write_images(file, catalog, store, progress or Progress())
         os.replace(waiting, path)

@@ -1,6 +1,6 @@
 """`sciml galaxy predict`: a table of classes and probabilities, with their spread and what they rest on.
 
-Columns: id, predicted, p_<class>, sd_<class> (over folds and flips), entropy [nat], modality; with --prevalence the probabilities are
+Columns: id, predicted, p_<class>, sd_<class> (over models and flips), entropy [nat], modality; with --prevalence the probabilities are
 those for a population with that share of the positive class (Saerens et al. 2002).
 """
 
@@ -17,7 +17,7 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 
 from . import fraction
-from .bundle import Bundle
+from .bundle import Bundle, common_threshold
 from .catalog import Catalog
 from .metrics import predict_class
 from .pixels import fit as fit_pixels
@@ -44,7 +44,7 @@ def predict(settings: Predict, progress: Progress | None = None) -> pd.DataFrame
 
 def _frame(settings: Predict, bundles: list[Bundle], catalog: Catalog, p: np.ndarray, sd: np.ndarray) -> pd.DataFrame:
     bundle = bundles[0]
-    positive, threshold = bundle.facts["positive"], bundle.facts["threshold"]
+    positive, threshold = bundle.facts["positive"], common_threshold([one.facts for one in bundles])
     prior = np.asarray(bundle.facts["prior"])
     if settings.prevalence is not None:
         if positive is None:

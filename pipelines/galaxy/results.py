@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,9 @@ from sciml.pipelines.run import Run
 
 from . import calibrate, fraction, gallery, metrics, roles
 from .audit import AuditResult
-from .bundle import PREFIX
+from .bundle import PREFIX, common_threshold
 from .catalog import Catalog
-from .experiment import Experiment
+from .experiment import Experiment, Which
 from .training_settings import Train
 
 FORMAT = "sciml-galaxy-results-1"
@@ -45,21 +46,32 @@ class Pooled:
         return rows[np.argsort(self.index[rows], kind="stable")]
 
 
+def bundle_file(run: Path, which: Which) -> Path:
+    """Where a finished model of the run folder lies."""
+    return run / "checkpoints" / f"{PREFIX}{which.name}.safetensors"
+
+
+def stored_predictions(run: Run, which: Which) -> tuple[dict[str, np.ndarray], dict]:
+    """({"validation", "test": logits [n, v, c]}, facts) of a finished model."""
+    _, facts = load_tensors(bundle_file(run.path, which))
+    return run.load(f"predictions-{which.name}")[0], facts
+
+
 def pooled(run: Run, experiment: Experiment, arm: str) -> Pooled:
-    """Predictions of all folds of an arm."""
+    """Predictions of all folds of an arm; those of a fold's members are averaged."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("index", "fold", "part", "logits", "probability")}
     facts = []
     for fold, split in enumerate(experiment.splits):
-        _, header = load_tensors(run.path / "checkpoints" / f"{PREFIX}{arm}-{fold}.safetensors")
-        stored, _ = run.load(f"predictions-{arm}-{fold}")
-        facts.append(header)
+        members = [stored_predictions(run, Which(arm, fold, m)) for m in range(experiment.members)]
+        facts += [header for _, header in members]
         for part in ("validation", "test"):
-            index, logits = getattr(split, part), np.asarray(stored[part], np.float64).mean(1)
+            index, logits = getattr(split, part), [np.asarray(stored[part], np.float64).mean(1) for stored, _ in members]
+            p = [calibrate.apply(z, header["temperature"]) for z, (_, header) in zip(logits, members, strict=True)]
             columns["index"].append(index)
             columns["fold"].append(np.full(len(index), fold))
             columns["part"].append(np.full(len(index), part))
-            columns["logits"].append(logits)
-            columns["probability"].append(calibrate.apply(logits, header["temperature"]))
+            columns["logits"].append(np.mean(logits, axis=0))
+            columns["probability"].append(np.mean(p, axis=0))
     return Pooled(**{name: np.concatenate(values) for name, values in columns.items()}, facts=facts)
 
 
@@ -112,7 +124,7 @@ def _results(run: Run, experiment: Experiment, settings: Train, arms: dict[str, 
     n = {part: int(np.mean([len(split.parts()[part]) for split in experiment.splits])) for part in ("train", "validation")}
     results = {
         "format": FORMAT, "classes": list(catalog.classes), "positive": positive, "simulated": experiment.simulated,
-        "n": n | {"test": len(index)}, "folds": len(experiment.splits), "counts": catalog.counts(),
+        "n": n | {"test": len(index)}, "folds": len(experiment.splits), "members": experiment.members, "counts": catalog.counts(),
         "arms": described, "comparison": comparison,
         "majority": {"accuracy": float(np.bincount(labels).max() / len(labels))},
         "importance": _importance(run, experiment, settings), "ablation": _ablation(run, experiment, settings),
@@ -133,7 +145,7 @@ def _importance(run: Run, experiment: Experiment, settings: Train) -> list[dict]
     arm = next((arm for arm in experiment.arms if arm != "image"), None)
     if arm is None:
         return None
-    bundle = load_bundle(run.path / "checkpoints" / f"{PREFIX}{arm}-0.safetensors")
+    bundle = load_bundle(bundle_file(run.path, Which(arm, 0)))
     return column_importance(bundle, experiment.catalog.take(experiment.splits[0].test), "cpu", settings.seed, 5, Progress())
 
 
@@ -144,13 +156,12 @@ def _ablation(run: Run, experiment: Experiment, settings: Train) -> list[dict] |
 
     if "fusion" not in experiment.arms:
         return None
-    bundle = load_bundle(run.path / "checkpoints" / f"{PREFIX}fusion-0.safetensors")
+    bundle = load_bundle(bundle_file(run.path, Which("fusion", 0)))
     return ablation(bundle, experiment.catalog.take(experiment.splits[0].test), "cpu", settings.seed)
 
 
 def _threshold(found: Pooled) -> float | None:
-    values = [fact["threshold"] for fact in found.facts]
-    return None if values[0] is None else float(np.median(values))
+    return common_threshold(found.facts)
 
 
 def verdict(results: dict) -> str:
@@ -262,7 +273,7 @@ def _heat(run: Run, experiment: Experiment, index: np.ndarray) -> np.ndarray | N
         mine = np.isin(index, split.test)
         if not mine.any():
             continue
-        bundle = load_bundle(run.path / "checkpoints" / f"{PREFIX}{arm}-{fold}.safetensors")
+        bundle = load_bundle(bundle_file(run.path, Which(arm, fold)))
         maps = heat_maps(bundle, experiment.catalog, index[mine], "cpu")
         if "grad_cam" not in maps:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.settings import setting
@@ -93,6 +93,12 @@ class Choice:
         both = sorted(set(self.inputs) & {*self.nuisance, *self.leave_out})
         require(not both, f"--inputs and --nuisance or --leave-out both name {', '.join(both)}")
         require((self.ra is None) == (self.dec is None), "--ra and --dec belong together: give both or none")
+
+
+def reading(choice: Choice) -> dict[str, Any]:
+    """How files are read, as plain values: kept with what is made of them, so that a model reads others alike."""
+    names = ("id", "image_id", "pattern", "bands", "image_size", "fit", "field", "categorical", "ra", "dec", "match_radius")
+    return {n: list(v) if isinstance(v := getattr(choice, n), tuple) else v for n in names}
 
 
 @dataclass(frozen=True)

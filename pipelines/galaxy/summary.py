@@ -156,4 +156,6 @@ def sample_sentence(results: Mapping[str, Any]) -> str:
         )
     else:
         how = f"{n['train']:,} objects train, {n['validation']:,} validate, {n['test']:,} are held out for the test"
+    if (members := results.get("members", 1)) > 1:
+        how += f"; each prediction is the average of {members} models"
     return f"{counts}. {how[0].upper()}{how[1:]}."

@@ -101,6 +101,7 @@ class Train(Choice):
     missing_codes: tuple[float, ...] = setting((), "numbers that mean missing, e.g. -9999", panel=PREPARATION)
 
     folds: int = setting(1, "cross-validation with this many folds; 1: one hold-out test set", panel=SPLIT)
+    members: int = setting(1, "train each model this many times from other random numbers, and average their probabilities", panel=TRAINING)
     validation: float = setting(0.15, "share of the objects that choose epoch, temperature, threshold", panel=SPLIT)
     test: float = setting(0.2, "share of the objects held out for the scores (without --folds)", panel=SPLIT)
 
@@ -116,7 +117,7 @@ class Train(Choice):
         super().__post_init__()
         positive(
             self, "simulate", "width", "blocks", "epochs", "batch_size", "learning_rate", "backbone_rate", "clip",
-            "patience", "bootstrap", "threads", "max_minutes",
+            "patience", "bootstrap", "threads", "max_minutes", "members",
         )  # fmt: skip
         for name, accepted in (("arms", ARMS), ("augment", (*AUGMENTATIONS, "none"))):
             wrong = [value for value in getattr(self, name) if value not in accepted]

@@ -1,8 +1,8 @@
-"""A trained model on objects: read them as in training, predict with every fold and view.
+"""A trained model on objects: read them as in training, predict with every model and view.
 
-    p = mean over folds f and views v of softmax(z_fv / T_f),   spread = standard deviation over them
+    p = mean over models f (folds, members) and views v of softmax(z_fv / T_f),   spread = standard deviation over them
 
-Axes: n object, m = fold x view, c class.
+Axes: n object, m = model x view, c class.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def measures(bundle: Bundle, alone: bool = False) -> bool:
 
 def _own_test(settings: Use, bundles: list[Bundle], progress: Progress) -> Catalog:
     folder = run_folder(settings.model)
-    if not (folder / "settings.toml").is_file() or len(bundles) > 1:
+    folds = len({bundle.facts["fold"] for bundle in bundles})
+    if not (folder / "settings.toml").is_file() or folds > 1:
         raise SettingsError(
             f"{folder}: "
-            + ("all its objects were training objects of some fold" if len(bundles) > 1 else "an exported model has no data of its own"),
+            + ("all its objects were training objects of some fold" if folds > 1 else "an exported model has no data of its own"),
             hint="name the objects with --images and --table",
         )
     trained = resolve(Train, {}, Run(folder).path / "settings.toml")
@@ -150,7 +151,7 @@ def feed_of(bundle: Bundle, catalog: Catalog, device: str, share: dict | None = 
 def probabilities(
     bundles: list[Bundle], catalog: Catalog, settings: Use, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(probability [n, c], its standard deviation [n, c] over folds and views)."""
+    """(probability [n, c], its standard deviation [n, c] over models and views)."""
     device = choose_device(settings.device)
     found, share = [], {}
     threads = settings.threads or (probe(convolutions()) if device == "cpu" else 1)

@@ -5,7 +5,7 @@ import pytest
 
 from sciml.pipelines.checkpoint import save_tensors
 from sciml.pipelines.errors import DataError, SettingsError
-from sciml.pipelines.galaxy.bundle import find_bundles, load_bundle, run_folder
+from sciml.pipelines.galaxy.bundle import common_threshold, find_bundles, load_bundle, run_folder
 from sciml.pipelines.galaxy.train import predict_logits
 from sciml.pipelines.galaxy.using import feed_of
 
@@ -57,3 +57,10 @@ def test_an_arm_that_was_not_trained(finished, tmp_path):
     with pytest.raises(SettingsError, match="has no image model; it has table"):
         find_bundles(tmp_path / "run", "image")
     assert find_bundles(tmp_path / "run")[0].arm == "table"
+
+
+def test_the_threshold_of_several_models_is_the_median_of_the_folds_last_members():
+    facts = [{"fold": f, "member": m, "threshold": t} for f, m, t in ((0, 1, 0.4), (0, 0, 0.9), (1, 0, 0.8), (1, 1, 0.2), (2, 0, 0.3))]
+    assert common_threshold(facts) == 0.3
+    assert common_threshold([{"fold": 0, "threshold": 0.7}]) == 0.7, "runs of earlier versions have no members"
+    assert common_threshold([{"fold": 0, "threshold": None}]) is None

@@ -66,7 +66,8 @@ def test_the_audit_in_a_sentence(made_up_run):
 @pytest.mark.parametrize(("folds", "words"), [(1, "are held out for the test"), (5, "5-fold cross-validation")])
 def test_how_the_objects_were_used(made_up_run, folds, words):
     text = summary.sample_sentence(made_up_run().results | {"folds": folds})
-    assert words in text and "merger" in text
+    assert words in text and "merger" in text and "average" not in text
+    assert "average of 3 models" in summary.sample_sentence(made_up_run().results | {"folds": folds, "members": 3})
 
 
 def test_the_arm_and_classes_in_front(made_up_run):
