@@ -1,13 +1,22 @@
 """What all tests share: an empty working folder, a terminal that looks the same everywhere, commands, one trained run."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # Tests are small: two threads that wait for each other on a busy machine make them ten times slower. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Many tests, commands and processes need the same few programs: one compiles a program, the others read it.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="sciml-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import pytest  # noqa: E402
 

@@ -31,7 +31,7 @@ from .tabular.embeddings import quantile_edges
 from .tabular.preprocess import Preprocessor, Recipe
 from .training_settings import ARMS, Train
 
-SIMULATED = "simulated.h5"
+SIMULATED, MEASURED = "simulated.h5", "measured.npz"  # made once for a run: its later processes read them
 N_BINS = 16
 
 
@@ -83,14 +83,12 @@ def prepare(settings: Train, folder: Path, progress: Progress) -> Experiment:
         DataError: nothing usable, one class, or too few objects for the split. SettingsError: an arm without its data.
     """
     simulated = settings.images is None and not settings.table
-    if simulated:
-        gathered = Gathered(_simulated(settings, folder, progress))
-        if settings.measure:
-            gathered.catalog, gathered.notes = with_measurements(gathered.catalog, progress)
-    else:
-        gathered = gather(settings, progress)
-        for line in gathered.lines():
-            progress.note(line)
+    gathered = Gathered(_simulated(settings, folder, progress)) if simulated else gather(replace(settings, measure=False), progress)
+    if settings.measure:
+        gathered.catalog, notes = with_measurements(gathered.catalog, progress, folder / MEASURED)
+        gathered.notes += notes
+    for line in gathered.lines():
+        progress.note(line)
     catalog = gathered.catalog
     catalog.require_labels()
     arms = _arms(settings, catalog)

@@ -23,7 +23,7 @@ from sciml.pipelines.settings import resolve
 from . import calibrate
 from .audit import audit
 from .bundle import PREFIX, Bundle
-from .experiment import SIMULATED, Experiment, Prepared, Which, prepare, prepare_model
+from .experiment import Experiment, Prepared, Which, prepare, prepare_model
 from .features import cache
 from .measured import is_measured
 from .packed import is_packed
@@ -126,12 +126,13 @@ def _resumed(run: Run, settings: Train, given: dict) -> Train:
 
 
 def _experiment(run: Run, settings: Train, progress: Progress, world: World) -> Experiment:
-    """The objects, read by every process, simulated by the first."""
-    if world.size > 1 and settings.images is None and not settings.table:
-        if world.rank == 0 and not (run.path / SIMULATED).exists():
-            prepare(settings, run.path, progress)
+    """The objects, read by every process; what has to be simulated or measured, the first makes for all."""
+    waits = world.size > 1 and (settings.measure or (settings.images is None and not settings.table))
+    if waits and world.rank > 0:
         torch.distributed.barrier()
     experiment = prepare(settings, run.path, progress)
+    if waits and world.rank == 0:
+        torch.distributed.barrier()
     for n, split in enumerate(experiment.splits[:1] if len(experiment.splits) == 1 else []):
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in split.parts().items())
         progress.note(f"split {n + 1}: {sizes}" if len(experiment.splits) > 1 else sizes)

@@ -9,13 +9,16 @@ Axes: n object, b band, y x pixels.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from sciml.pipelines.checkpoint import write_atomic
 from sciml.pipelines.compute.threads import cores
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.progress import Progress
@@ -40,8 +43,13 @@ def is_measured(name: str) -> bool:
     return name in COLUMNS
 
 
-def with_measurements(catalog: Catalog, progress: Progress | None = None) -> tuple[Catalog, list[str]]:
+def with_measurements(
+    catalog: Catalog, progress: Progress | None = None, kept: Path | None = None
+) -> tuple[Catalog, list[str]]:
     """The catalog with COLUMNS in its table, and notes; a catalog that has them already comes back as it is.
+
+    Args:
+        kept: a file (.npz) of what was measured on these objects before, written where it is not there.
 
     Raises:
         DataError: it has no images.
@@ -50,15 +58,32 @@ def with_measurements(catalog: Catalog, progress: Progress | None = None) -> tup
         return catalog, ["the table holds measurements already: they are kept"]
     if catalog.images is None:
         raise DataError("--measure: there are no images to measure", hint="give them with --images")
-    frame, failed = measure_source(catalog.images, catalog.images.present, progress)
-    kept = catalog.table.drop(columns=list(COLUMNS), errors="ignore")
-    whole = pd.concat([kept.reset_index(drop=True), frame], axis=1)
+    frame = _stored(kept, catalog.ids)
+    if frame is None:
+        frame = measure_source(catalog.images, catalog.images.present, progress)
+        if kept is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, ids=catalog.ids.astype(str), values=frame.to_numpy())
+            write_atomic(kept, buffer.getvalue())
+    failed = np.flatnonzero(catalog.images.present & frame[list(COLUMNS[:-1])].isna().all(axis=1).to_numpy())
+    others = catalog.table.drop(columns=list(COLUMNS), errors="ignore")
+    whole = pd.concat([others.reset_index(drop=True), frame], axis=1)
     notes = [f"measured {int(catalog.images.present.sum()):,} cutouts: {len(COLUMNS)} columns more"]
-    if failed:
+    if len(failed):
         notes.append(
             f"{len(failed):,} cutouts could not be measured ({listed([catalog.ids[i] for i in failed])}); their cells are empty"
         )
     return replace(catalog, table=whole), notes
+
+
+def _stored(kept: Path | None, ids: np.ndarray) -> pd.DataFrame | None:
+    """What is in the file, unless it is of other objects."""
+    if kept is None or not kept.exists():
+        return None
+    with np.load(kept, allow_pickle=False) as file:
+        if not np.array_equal(file["ids"], ids.astype(str)):
+            return None
+        return pd.DataFrame(file["values"], columns=list(COLUMNS))
 
 
 def without_measurements(catalog: Catalog) -> Catalog:
@@ -67,10 +92,8 @@ def without_measurements(catalog: Catalog) -> Catalog:
     return replace(catalog, table=catalog.table.assign(**lacking))
 
 
-def measure_source(
-    source: ImageSource, present: np.ndarray, progress: Progress | None = None
-) -> tuple[pd.DataFrame, list[int]]:
-    """(COLUMNS of n objects, positions of those that have an image and no measurement).
+def measure_source(source: ImageSource, present: np.ndarray, progress: Progress | None = None) -> pd.DataFrame:
+    """COLUMNS of n objects.
 
     One that cannot be read or measured never stops the others.
     """
@@ -80,8 +103,7 @@ def measure_source(
         for block, shown in _blocks(rows, read):
             values[block] = _measured(shown)
             task.advance(len(block))
-    failed = rows[np.isnan(values[rows, :-1]).all(axis=1)] if len(rows) else rows
-    return pd.DataFrame(values, columns=list(COLUMNS)), failed.tolist()
+    return pd.DataFrame(values, columns=list(COLUMNS))
 
 
 def whole_frame(source: ImageSource) -> Callable[[int], np.ndarray]:

@@ -77,15 +77,15 @@ def test_size_and_field_of_the_network_do_not_enter(folder, run):
 
 def test_the_order_of_objects_does_not_matter():
     source, order = ArrayImages(galaxies()), np.array([3, 0, 4, 1, 2])
-    frame, _ = measure_source(source, np.ones(5, bool))
-    close(measure_source(Subset(source, order), np.ones(5, bool))[0], frame.iloc[order])
+    frame = measure_source(source, np.ones(5, bool))
+    close(measure_source(Subset(source, order), np.ones(5, bool)), frame.iloc[order])
 
 
 def test_it_is_the_mean_of_the_bands_and_bad_measurements_keep_their_values():
     images = np.concatenate([galaxies(2), galaxies(1, scale=6.0)])
-    frame, failed = measure_source(ArrayImages(images), np.ones(3, bool))
+    frame = measure_source(ArrayImages(images), np.ones(3, bool))
     table = measure(images.astype(np.float64).mean(1))
-    assert not failed and table["flag"].tolist() == frame["measured flag"].tolist() and frame["measured flag"][2] > 1
+    assert table["flag"].tolist() == frame["measured flag"].tolist() and frame["measured flag"][2] > 1
     for name in ("gini", "m20", "asymmetry"):
         np.testing.assert_allclose(frame[f"measured {name}"], table[name], rtol=1e-6)
     assert np.isfinite(frame["measured gini"][2]), "blanked, it could not tell that the object is odd"
@@ -119,10 +119,31 @@ def test_nothing_stops_the_others(monkeypatch):
 
     images[4, :, 0, 0] = 7.0
     monkeypatch.setattr(measured, "measure", fragile)
-    frame, failed = measure_source(Broken(images), np.array([False, True, True, True, True, True]))
-    assert failed == [1, 2, 3, 4] and frame.iloc[0].isna().all()
+    frame = measure_source(Broken(images), np.array([False, True, True, True, True, True]))
+    assert frame.iloc[0].isna().all()
     assert (frame["measured flag"][1:5] == 4).all() and frame.iloc[1:5, :-1].isna().all(axis=None)
     assert frame.iloc[5].notna().all()
+
+
+def test_objects_are_measured_once_for_a_run(tmp_path, monkeypatch):
+    """What a resumed run and further processes read is what the first measured; other objects are measured anew."""
+    catalog, file = tiny_catalog(5, images=ArrayImages(galaxies())), tmp_path / "measured.npz"
+    first, notes = with_measurements(catalog, kept=file)
+    assert file.exists() and notes == ["measured 5 cutouts: 20 columns more"]
+    with monkeypatch.context() as patch:
+        patch.setattr(measured, "measure", lambda *_, **__: pytest.fail("measured again"))
+        again, _ = with_measurements(catalog, kept=file)
+    pd.testing.assert_frame_equal(again.table, first.table)
+    turned, _ = with_measurements(catalog.take(np.array([4, 3, 2, 1, 0])), kept=file)
+    close(turned.table[list(COLUMNS)].iloc[::-1], first.table[list(COLUMNS)])
+
+
+def test_one_without_an_image_is_no_failure():
+    images = galaxies(3)
+    images[1] = np.nan
+    catalog = tiny_catalog(3, images=ArrayImages(images, present=np.array([True, True, False])))
+    _, notes = with_measurements(catalog)
+    assert notes[1].startswith(f"1 cutouts could not be measured ({catalog.ids[1]})")
 
 
 def test_cut_images_are_seen_whole():
@@ -145,6 +166,8 @@ def test_a_packed_file_keeps_what_was_measured_and_is_measured_if_asked(folder, 
 
 def test_images_alone_are_measured_again_to_predict(folder, run, tmp_path):
     """The fusion model, and the numbers that the run itself found for its held-out objects."""
+    with np.load(run / "measured.npz") as file:
+        assert len(file["ids"]) == 24, "kept for a run that is resumed"
     frame = predict(Predict(model=run, images=folder[0], to=tmp_path / "p.csv", threads=1)).set_index("id")
     held = pd.read_csv(run / "predictions.csv", dtype={"id": str}, comment="#").query("part == 'test'").set_index("id")
     assert len(frame) == 24 and set(frame["modality"]) == {"image + table"} and len(held) > 4
