@@ -7,7 +7,7 @@ calls it in a scope of the macro's own name.
 """
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,14 +149,26 @@ class Resolver:
         return self._resolved(value, (macro.name,) if called else scope, depth + 1, inner)
 
 
+def _references(value: Any) -> Iterator[Reference]:
+    """All references in a value."""
+    if isinstance(value, Reference):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _references(item)
+
+
 def check_names(bindings: list[Binding], known: dict[str, Known], *, source: str) -> None:
-    """Every bound configurable and parameter is known.
+    """Every configurable and parameter that is bound, or named in a value, is known, whether or not it comes into force.
 
     Raises:
       DataError: one is not; the message names it, its line and the nearest known name.
     """
     for binding in bindings:
         where = f"{source}, line {binding.line}"
+        for reference in _references(binding.value):
+            if reference.name not in known:
+                raise DataError(f'{where}: {binding}: unknown "{reference.name}"; {suggest(reference.name, known)}')
         if not binding.parameter:
             continue
         if binding.name not in known:

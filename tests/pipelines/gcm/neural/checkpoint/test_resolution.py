@@ -103,6 +103,14 @@ def test_unknown_names_are_named():
         check_names(parse("Inner.sise = 2", source="text"), KNOWN, source="text")
 
 
+@pytest.mark.parametrize("value", ["@Iner", "(@Inner, {'x': [@b/Iner]})"])
+def test_a_name_in_a_value_that_never_comes_into_force_is_known_too(value):
+    """The original refuses it when it reads the text: a part under scope `a` hides it here."""
+    text = f"Outer.part = {value}\na/Outer.part = @Inner"
+    with pytest.raises(DataError, match='line 1: Outer.part: unknown "Iner"; did you mean "Inner"'):
+        check_names(parse(text, source="text"), KNOWN, source="text")
+
+
 def _check(text):
     bindings = parse(text, source="text")
 
