@@ -51,7 +51,7 @@ class Choice:
     fit: Literal["resize", "crop"] = setting("resize", "how images of another size are fitted", panel=IMAGES)
     field: float = setting(1.0, "share of each side that is used, about the centre; 0.5: the middle half", panel=IMAGES)
     measure: bool = setting(
-        False, "measure the morphology of each cutout and give it to the table", panel=IMAGES
+        False, "measure each cutout (morphology, companions, outlines) and give the numbers to the table", panel=IMAGES
     )
     label: str | None = setting(
         None,

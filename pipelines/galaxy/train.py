@@ -22,7 +22,7 @@ from sciml.pipelines.errors import NumericalError, SettingsError
 
 from .augment import augment, drawer
 from .auxiliary import auxiliary_loss
-from .distributed import share_statistics
+from .distributed import WholeBatchDraws, share_statistics
 from .features import CachedFeatures
 from .feed import Feed, Sample
 from .losses import class_weights, log_shares, object_loss
@@ -175,7 +175,9 @@ class Trainer:
         own = index[rows]
         labels = self.labels[own.to(self.device)]
         weights = self.weights[labels]
-        losses = sum(self._losses(answer, own, labels) for answer in self._answers(own, drawer(seed, len(index), rows)))
+        with WholeBatchDraws(len(index), rows) if world.size > 1 else nullcontext():
+            answers = self._answers(own, drawer(seed, len(index), rows))
+        losses = sum(self._losses(answer, own, labels) for answer in answers)
         (total,) = world.sum(weights.sum())
         loss = (weights * losses).sum() / total.clamp_min(1e-6)
         self.optimizer.zero_grad()

@@ -1,13 +1,15 @@
-"""Batch statistics over two processes are those of one that sees all objects."""
+"""Batch statistics and random draws of two processes are those of one that sees all objects."""
 
 import subprocess
 import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from sciml.pipelines.galaxy.distributed import share_statistics
+from sciml.pipelines.galaxy.distributed import WholeBatchDraws, share_statistics
+from sciml.pipelines.galaxy.fusion.modality import modality_dropout
 
 PROCESS = """
 import sys, torch
@@ -59,3 +61,70 @@ def test_names_stay_and_activations_are_kept():
     shared = share_statistics(nn.Sequential(norm))
     torch.testing.assert_close(shared(x), wanted)
     assert list(norm.state_dict()) == names
+
+
+def attend(x):
+    q, k, v = x.view(len(x), 2, 6, 3).unbind(-1)
+    q, k, v = (part.reshape(len(x), 2, 3, 2) for part in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4)
+
+
+def attend_masked(x):
+    mask = torch.tensor([[True, True, False], [True, False, True], [True, True, True]])
+    q = x.view(len(x), 3, 12)
+    return F.scaled_dot_product_attention(q, 2 * q, q, attn_mask=mask, dropout_p=0.4, scale=0.1)
+
+
+def drop_path(x):
+    return x * x.new_empty((len(x), 1)).bernoulli_(0.7) / 0.7  # as timm does
+
+
+def hide(x):
+    yes = torch.ones(len(x), dtype=torch.bool)
+    return torch.stack(modality_dropout(yes, yes, 0.3, 0.3), 1).to(x.dtype)
+
+
+DRAWS = {
+    "dropout": lambda x: F.dropout(x, 0.3),
+    "twice": lambda x: F.dropout(torch.relu(F.dropout(x, 0.3)), 0.5),
+    "dropout of tokens": lambda x: F.dropout(x.view(len(x), 4, 9), 0.3),
+    "objects times tokens": lambda x: F.dropout(x.view(len(x) * 4, 9), 0.3).view(len(x), 4, 9),
+    "channels": lambda x: F.dropout2d(x.view(len(x), 4, 3, 3), 0.5),
+    "channels last": lambda x: F.dropout(x.view(len(x), 4, 3, 3).contiguous(memory_format=torch.channels_last), 0.5),
+    "transposed": lambda x: F.dropout(x.view(len(x), 4, 9).mT, 0.3),
+    "attention": attend, "masked attention": attend_masked, "drop path": drop_path, "modality": hide,
+    "layers": lambda x: nn.Sequential(nn.Dropout(0.2), nn.ReLU(), nn.AlphaDropout(0.0), nn.Dropout(0.5))(x),
+    "no training": lambda x: F.dropout(x, 0.3, training=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+@pytest.mark.parametrize("total", [7, 8])
+def test_a_share_of_the_batch_draws_its_share_of_the_numbers(kind, total):
+    """Rows of what one process makes of the whole batch, gradients too, whatever the number of processes."""
+    x = torch.randn(total, 36, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def run(part):
+        part = part.clone().requires_grad_()
+        torch.manual_seed(5)
+        y = DRAWS[kind](part)
+        if y.requires_grad:
+            (y**2).sum().backward()
+        return y.detach(), part.grad
+
+    whole, grad = run(x)
+    for size in (1, 2, 3):
+        for rank in range(size):
+            rows = slice(rank, None, size)
+            with WholeBatchDraws(total, rows):
+                y, g = run(x[rows])
+            torch.testing.assert_close(y, whole[rows], rtol=1e-12, atol=1e-12)
+            assert (g is None) == (grad is None)
+            if g is not None:
+                torch.testing.assert_close(g, grad[rows], rtol=1e-12, atol=1e-12)
+
+
+def test_a_process_without_objects_draws_nothing_and_keeps_in_step():
+    torch.manual_seed(0)
+    with WholeBatchDraws(1, slice(1, None, 2)):
+        assert F.dropout(torch.empty(0, 4), 0.5).shape == (0, 4) and torch.rand((0,)).shape == (0,)

@@ -208,14 +208,12 @@ trainer = shared.in_double(shared.made(settings=shared.SHARED))
 trainer.run()
 torch.save((trainer.model.state_dict(), trainer.state.rows), f"{folder}/{rank}.pt")
 """
-# dropout draws its masks for a batch as it lies: with it shares of a batch are other, equally good, batches
-SHARED = replace(SETTINGS, dropout=0.0, modality_dropout=0.0, epochs=1)
+SHARED = replace(SETTINGS, dropout=0.2, modality_dropout=0.3, epochs=1)
 
 
 def in_double(trainer):
     """The trainer in double precision: the optimizer divides by small gradients, where single precision would show."""
     trainer.model.double()
-    trainer.model.backbone.dropout.p = 0.0
     trainer.average.values = {n: v.double() if v.is_floating_point() else v for n, v in trainer.average.values.items()}
     trainer.weights, trainer.feed._held = trainer.weights.double(), trainer.feed._held.double()
     trainer.feed.table = trainer.feed.table._replace(continuous=trainer.feed.table.continuous.double())
