@@ -154,7 +154,10 @@ def _arms(settings: Train, catalog: Catalog) -> tuple[str, ...]:
     for arm in wanted:
         if not has[arm]:
             missing = "an image" if not has["image"] else "an input column"
-            raise SettingsError(f"--arms {arm}: no object has {missing}", hint="give both --images and --table")
+            hint = "give both --images and --table"
+            if settings.table and has["image"]:
+                hint = "name columns with --inputs; the notes say why each was left out (`sciml galaxy data` shows them all)"
+            raise SettingsError(f"--arms {arm}: no object has {missing}", hint=hint)
     if settings.retrieval and "table" not in wanted:
         raise SettingsError("--retrieval asks table rows: no model of the table alone is trained", hint="add table to --arms")
     return tuple(arm for arm in ARMS if arm in wanted)
