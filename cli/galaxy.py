@@ -171,6 +171,7 @@ add_command(
         "sciml galaxy train",
         "sciml galaxy train --images cutouts --table galaxies.csv --id objid --label merger",
         'sciml galaxy train --images cutouts --table gz2.csv --label "gz2_class~(m)" --folds 5 --backbone resnet',
+        "sciml galaxy train --images cutouts --table labels.csv --label merger --measure --fusion verdicts --table-encoder mlp --members 3",
         "sciml galaxy train --resume runs/galaxy-train/20260314T091200Z-1f3a",
     ],
 )  # fmt: skip
