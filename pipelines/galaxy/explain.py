@@ -5,6 +5,7 @@ Columns by permutation importance, regions by Grad-CAM and by the attention of t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,9 @@ class _Hidden:
 
     def sample(self, index: torch.Tensor) -> Sample:
         found = self.feed.sample(index, with_images=not self.image)
-        return Sample(found.image, None if self.table else found.table, None if self.image else found.image_present)
+        if self.table:
+            found = replace(found, table=None, table_present=None)
+        return replace(found, image_present=None) if self.image else found
 
     def ready(self, sample: Sample, kind: int = 0) -> Sample:
         return self.feed.ready(sample, kind)

@@ -5,7 +5,7 @@ Axes: n object, m of them, b band, y x pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,11 +22,12 @@ IN_MEMORY = 2 * 2**30  # bytes of images that are kept as a tensor
 
 @dataclass(frozen=True)
 class Sample:
-    """A batch: image [m, b, y, x] in the images' own unit or None, table rows or None, which have an image (None: all)."""
+    """A batch: image [m, b, y, x] in the images' own unit or None, table rows or None, which have an image, a row (None: all)."""
 
     image: Tensor | None
     table: TableBatch | None
     image_present: Tensor | None = None
+    table_present: Tensor | None = None
 
 
 class Feed:
@@ -47,7 +48,11 @@ class Feed:
         self.n = len(catalog)
         self.source = catalog.images if pixels is not None else None
         self.table = None if preprocessor is None else preprocessor.transform(catalog.table).to(self.device)
-        self.present = None
+        self.present = self.told = None
+        if self.table is not None and pixels is not None:
+            # a row without any value says nothing beside an image; a model of the table alone has nothing else
+            told = ~(self.table.missing.all(1) & (self.table.categorical == 0).all(1))
+            self.told = None if told.all() else told
         self._held: Tensor | None = None
         if self.source is not None:
             present = np.asarray(self.source.present, bool)
@@ -67,13 +72,14 @@ class Feed:
             image = torch.from_numpy(self.source.read(index.cpu().numpy())).to(self.device)
         index = index.to(self.device)
         table = None if self.table is None else self.table.rows(index)
-        return Sample(image, table, None if self.present is None or image is None else self.present[index])
+        present = None if self.present is None or image is None else self.present[index]
+        return Sample(image, table, present, None if self.told is None else self.told[index])
 
     def ready(self, sample: Sample, kind: int = 0) -> Sample:
         """The same with the image prepared for the network, seen in one of its eight views."""
         if sample.image is None:
             return sample
-        return Sample(self.pixels(view(sample.image, kind)), sample.table, sample.image_present)
+        return replace(sample, image=self.pixels(view(sample.image, kind)))
 
 
 def _held(source: ImageSource, device: torch.device, share: dict) -> Tensor:

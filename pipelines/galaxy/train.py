@@ -213,10 +213,11 @@ class Trainer:
         if self.cached is not None:
             kinds = (draw() * self.cached.views).long().clamp_(max=self.cached.views - 1)
             features = self.cached.features(index, kinds)
-            tokens = self.model.encode_table(self.feed.sample(index, with_images=False).table)
-            return self.model.fuse(features, tokens, self.cached.present_of(index))
+            rows = self.feed.sample(index, with_images=False)
+            tokens = self.model.encode_table(rows.table, rows.table_present)
+            return self.model.fuse(features, tokens, self.cached.present_of(index), rows.table_present)
         sample = self._changed(self.feed.sample(index), draw)
-        return self.model.embed(sample.image, sample.table, sample.image_present)
+        return self.model.embed(sample.image, sample.table, sample.image_present, sample.table_present)
 
     def _retrieved(self, index: Tensor, draw) -> Tensor:
         sample = self._changed(self.feed.sample(index), draw)
@@ -324,15 +325,16 @@ def predict_logits(
             continue
         sample = feed.sample(part)
         ready = [feed.ready(sample, kind) for kind in range(views)]
-        parts.append(torch.stack([model(s.image, s.table, s.image_present) for s in ready], 1))
+        parts.append(torch.stack([model(s.image, s.table, s.image_present, s.table_present) for s in ready], 1))
     shape = (0, views, model.shape.n_classes)
     return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(shape)
 
 
 def _cached_logits(model: GalaxyModel, feed: Feed, index: Tensor, cached: CachedFeatures, kind: int) -> Tensor:
     features = cached.features(index, torch.full((len(index),), min(kind, cached.views - 1)))
-    tokens = model.encode_table(feed.sample(index, with_images=False).table)
-    return model.head(model.fuse(features, tokens, cached.present_of(index)))
+    rows = feed.sample(index, with_images=False)
+    tokens = model.encode_table(rows.table, rows.table_present)
+    return model.head(model.fuse(features, tokens, cached.present_of(index), rows.table_present))
 
 
 def _precision(name: str, device: torch.device):

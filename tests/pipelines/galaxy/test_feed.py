@@ -1,5 +1,7 @@
 """Feeds: the same objects from memory and from disk, modalities left out, images held once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,19 @@ def test_absent_images_are_said(parts):
     catalog = tiny_catalog(20, images=ArrayImages(catalog.images.array, present=present))
     assert Feed(catalog, shown, columns).sample(torch.arange(4)).image_present.tolist() == [True, False, True, False]
     assert Feed(*parts).sample(torch.arange(4)).image_present is None
+
+
+def test_a_row_without_any_value_is_no_row_beside_an_image(parts):
+    catalog, shown, columns = parts
+    table = catalog.table.astype(float)
+    table.iloc[4] = np.nan
+    table.iloc[5, 1:] = np.nan
+    empty = replace(catalog, table=table)
+    assert Feed(catalog, shown, columns).sample(torch.arange(3)).table_present is None
+    feed = Feed(empty, shown, columns)
+    assert feed.sample(torch.tensor([5, 4])).table_present.tolist() == [True, False]
+    assert feed.ready(feed.sample(torch.tensor([4]))).table_present.tolist() == [False]
+    assert Feed(empty, None, columns).sample(torch.tensor([4])).table_present is None, "a model of the table alone has nothing else"
 
 
 def test_shared_images_are_held_once(parts):

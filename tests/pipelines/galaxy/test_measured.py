@@ -1,5 +1,6 @@
 """Morphology as columns: of the whole file whatever the network sees, kept where doubtful, and measured again to predict."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -174,6 +175,17 @@ def test_images_alone_are_measured_again_to_predict(folder, run, tmp_path):
     np.testing.assert_allclose(frame.loc[held.index, "p_1"], held["p_fusion_1"], atol=2e-5)
     alone = predict(Predict(model=run, images=folder[0], arm="image", to=tmp_path / "i.csv", threads=1)).set_index("id")
     assert set(alone["modality"]) == {"image"} and not np.allclose(alone["p_1"], frame["p_1"], atol=1e-4)
+
+
+def test_an_object_of_which_nothing_is_known_has_the_shares_of_training(folder, run, tmp_path):
+    """Nothing was seen and nothing measured: no verdict of either, only pi."""
+    shutil.copytree(folder[0], tmp_path / "c")
+    (tmp_path / "c" / "broken.npy").write_bytes(b"no image")
+    frame = predict(Predict(model=run, images=tmp_path / "c", to=tmp_path / "p.csv", threads=1)).set_index("id")
+    bundle = find_bundles(run)[0]
+    assert frame.loc["broken", "modality"] == "none" and (frame["modality"] == "none").sum() == 1
+    wanted = bundle.probability(np.log(np.array(bundle.facts["prior"]))[None, None])[0, 0, 1]
+    assert frame.loc["broken", "p_1"] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_table_alone_cannot_be_measured(folder, run, tmp_path):
