@@ -33,9 +33,9 @@ COLUMNS = (
     *(f"aperture_light_{n}" for n in range(1, 4)),  # light within one of APERTURES over that within the next
     "colour_spread", "colour_asymmetry",  # of ln(first band / last band) within the first outline; NaN for one band
 )  # fmt: skip
-_BEYOND, _NEAR = 0.85, 0.6
-_PEAK, _OUTLINES = 5.0, (3.0, 12.0)  # noise
-_OF_THE_TOP, _ABOVE_NOISE = 0.4, 2.0
+_BEYOND, _NEAR = 0.85, 0.6  # [R]: where there is sky, and how far a bridge may lead
+_PEAK, _OUTLINES = 5.0, (3.0, 12.0)  # [noise]
+_OF_THE_TOP, _ABOVE_NOISE = 0.4, 2.0  # the third outline: share of the highest s, and at least so much [noise]
 _LEAST_NOISE = 2e-3  # of the highest pixel: pictures of few grey levels may have none
 SMALLEST = 8  # pixels a side
 
@@ -55,16 +55,16 @@ def surroundings(image: np.ndarray) -> np.ndarray:
     noise = max(1.4826 * np.median(np.abs(beyond - np.median(beyond))), _LEAST_NOISE * light.max())
     if not noise > 0:
         return empty
-    width_of = max(1.0, radius / 56)
-    smooth = ndimage.gaussian_filter(light, width_of)
+    sigma = max(1.0, radius / 56)
+    smooth = ndimage.gaussian_filter(light, sigma)
     levels = [level * noise for level in _OUTLINES]
     levels.append(max(_OF_THE_TOP * smooth[r < radius / 4].max(), _ABOVE_NOISE * noise))
     outlines = [_outline(smooth > level, r, radius) for level in levels]
     found = [
-        *_peaks(smooth, r, radius, _PEAK * noise, 2 * round(1.75 * width_of) + 1),
+        *_peaks(smooth, r, radius, _PEAK * noise, 2 * round(1.75 * sigma) + 1),
         *(value for outline in outlines for value in _shape(outline, x, y)),
         *_apertures(light, r, radius),
-        *(_colour(bands, outlines[0], width_of) if len(bands) > 1 else (np.nan, np.nan)),
+        *(_colour(bands, outlines[0], sigma) if len(bands) > 1 else (np.nan, np.nan)),
     ]
     return np.array(found, np.float64)
 
@@ -134,9 +134,9 @@ def _ratio(a: float, b: float) -> float:
     return float(np.clip(a / b, -1.0, 2.0)) if b > 0 else 0.0
 
 
-def _colour(bands: np.ndarray, outline: np.ndarray, width_of: float) -> list[float]:
+def _colour(bands: np.ndarray, outline: np.ndarray, sigma: float) -> list[float]:
     """Spread of the colour within the outline, and its mean change by a half turn."""
-    ends = [ndimage.gaussian_filter(bands[k], width_of) for k in (0, -1)]
+    ends = [ndimage.gaussian_filter(bands[k], sigma) for k in (0, -1)]
     # so much light is added that the faint edge of the outline does not speak
     floor = [max(0.1 * np.abs(end[outline]).mean(), 1e-30) for end in ends]
     colour = np.log(np.maximum(ends[0] / floor[0] + 1, 0.1)) - np.log(np.maximum(ends[1] / floor[1] + 1, 0.1))
