@@ -21,7 +21,7 @@ from . import attribution, gallery, importance, metrics
 from .bundle import Bundle
 from .catalog import Catalog
 from .feed import Feed, Sample
-from .train import predict_logits
+from .logits import predict_logits
 from .training_settings import Explain
 from .using import feed_of, load, probabilities
 

@@ -25,6 +25,7 @@ from .audit import audit
 from .bundle import PREFIX, Bundle
 from .experiment import Experiment, Prepared, Which, prepare, prepare_model
 from .features import cache
+from .logits import predict_logits
 from .measured import is_measured
 from .packed import is_packed
 from .packed import reading as packed_reading
@@ -32,7 +33,7 @@ from .ranking import best_threshold
 from .results import bundle_file, finish, stored_predictions
 from .settings import Audit, reading
 from .starting import find_start, start_from
-from .train import Hooks, Job, Trainer, predict_logits
+from .train import Hooks, Job, Trainer
 from .training_settings import Train
 
 _SEEDS_APART = 100_003  # of members: the seeds of folds lie in between

@@ -25,9 +25,9 @@ from .catalog import Catalog
 from .experiment import prepare
 from .feed import Feed
 from .gather import Gathered, gather
+from .logits import predict_logits
 from .measured import is_measured, without_measurements
 from .settings import Choice
-from .train import predict_logits
 from .training_settings import Train, Use
 
 _NAMES_OF_COLUMNS = ("id", "image_id", "ra", "dec", "categorical")

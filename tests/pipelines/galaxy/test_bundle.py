@@ -6,7 +6,7 @@ import pytest
 from sciml.pipelines.checkpoint import save_tensors
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.galaxy.bundle import common_threshold, find_bundles, load_bundle, run_folder
-from sciml.pipelines.galaxy.train import predict_logits
+from sciml.pipelines.galaxy.logits import predict_logits
 from sciml.pipelines.galaxy.using import feed_of
 
 

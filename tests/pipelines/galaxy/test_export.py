@@ -9,8 +9,8 @@ import torch
 from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.galaxy.bundle import find_bundles
 from sciml.pipelines.galaxy.export import export
+from sciml.pipelines.galaxy.logits import predict_logits
 from sciml.pipelines.galaxy.packed import open_packed
-from sciml.pipelines.galaxy.train import predict_logits
 from sciml.pipelines.galaxy.training_settings import Export
 from sciml.pipelines.galaxy.using import feed_of
 

@@ -13,9 +13,10 @@ import torch
 from sciml.pipelines.errors import NumericalError
 from sciml.pipelines.galaxy.experiment import Experiment, prepare_model
 from sciml.pipelines.galaxy.features import cache
+from sciml.pipelines.galaxy.logits import predict_logits
 from sciml.pipelines.galaxy.samples import tiny_catalog
 from sciml.pipelines.galaxy.splits import hold_out
-from sciml.pipelines.galaxy.train import Hooks, Job, Trainer, predict_logits
+from sciml.pipelines.galaxy.train import Hooks, Job, Trainer
 from sciml.pipelines.galaxy.training_settings import Train
 
 SETTINGS = Train(epochs=2, batch_size=8, width=8, blocks=1, audit=False, ema=0.5)
@@ -184,15 +185,6 @@ def test_a_frozen_backbone_stays_as_it_is():
     plain = predict_logits(trainer.model, trainer.feed, np.arange(6), views=4)
     cached = predict_logits(trainer.model, trainer.feed, np.arange(6), views=4, cached=trainer.cached)
     np.testing.assert_allclose(cached, plain, atol=1e-4)
-
-
-def test_views_of_a_prediction():
-    trainer = made("image", replace(SETTINGS, epochs=1))
-    trainer.run()
-    logits = predict_logits(trainer.model, trainer.feed, np.arange(5), views=8)
-    assert logits.shape == (5, 8, 2)
-    np.testing.assert_array_equal(logits[:, :1], predict_logits(trainer.model, trainer.feed, np.arange(5)))
-    assert predict_logits(trainer.model, trainer.feed, np.array([], int)).shape == (0, 1, 2)
 
 
 PROCESS = """

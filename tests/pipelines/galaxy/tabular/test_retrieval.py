@@ -13,12 +13,13 @@ from sciml.pipelines.galaxy.catalog import Catalog
 from sciml.pipelines.galaxy.experiment import Experiment, prepare_model
 from sciml.pipelines.galaxy.export import write_onnx
 from sciml.pipelines.galaxy.fit import train
+from sciml.pipelines.galaxy.logits import predict_logits
 from sciml.pipelines.galaxy.model import ModelShape
 from sciml.pipelines.galaxy.predict import predict
 from sciml.pipelines.galaxy.splits import Split
 from sciml.pipelines.galaxy.tabular.batch import TableBatch
 from sciml.pipelines.galaxy.tabular.retrieval import COMPANIONS, MOST_ROWS, Retrieval, nearest
-from sciml.pipelines.galaxy.train import Hooks, Job, Trainer, predict_logits
+from sciml.pipelines.galaxy.train import Hooks, Job, Trainer
 from sciml.pipelines.galaxy.training_settings import Predict, Train
 
 SETTINGS = Train(
