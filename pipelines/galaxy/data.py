@@ -15,9 +15,9 @@ from sciml.pipelines.progress import Progress
 from . import packed
 from .audit import AuditResult, audit
 from .catalog import Catalog
-from .gather import Gathered, gather
+from .gather import gather_in_threads
 from .measured import with_measurements
-from .settings import Audit, Choice, Data, reading
+from .settings import Audit, Data, reading
 
 
 def prepare(settings: Data, progress: Progress) -> dict:
@@ -26,7 +26,7 @@ def prepare(settings: Data, progress: Progress) -> dict:
         return _label_histories(settings, progress)
     if settings.simulate is not None:
         return _simulate(settings, progress)
-    made = _gathered(settings, progress)
+    made = gather_in_threads(settings, progress)
     found = describe(made.catalog) | {"notes": made.lines(), "columns": column_rows(made.catalog, made.roles)}
     if settings.pack is not None:
         packed.write(
@@ -36,14 +36,6 @@ def prepare(settings: Data, progress: Progress) -> dict:
         found["packed"] = str(settings.pack)
         found["next"] = f"sciml galaxy train --images {settings.pack}"
     return found
-
-
-def _gathered(settings: Choice, progress: Progress) -> Gathered:
-    """The objects; measuring them takes as many threads as pay."""
-    if not settings.measure:
-        return gather(settings, progress)
-    with using(probe(convolutions())):
-        return gather(settings, progress)
 
 
 def describe(catalog: Catalog) -> dict:
@@ -115,7 +107,7 @@ def _label_histories(settings: Data, progress: Progress) -> dict:
 
 def run_audit(settings: Audit, progress: Progress) -> AuditResult:
     """Audit files, and write audit.json where --out is given."""
-    made = _gathered(settings, progress)
+    made = gather_in_threads(settings, progress)
     for line in made.lines():
         progress.note(line)
     result = audit(made.catalog, settings, progress=progress)

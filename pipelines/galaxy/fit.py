@@ -20,17 +20,15 @@ from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run, StopRequests, check_unchanged
 from sciml.pipelines.settings import resolve
 
-from . import calibrate
+from . import calibrate, packed
 from .audit import audit
 from .bundle import PREFIX, Bundle
 from .experiment import Experiment, Prepared, Which, prepare, prepare_model
 from .features import cache
 from .logits import predict_logits
 from .measured import is_measured
-from .packed import is_packed
-from .packed import reading as packed_reading
 from .ranking import best_threshold
-from .results import bundle_file, finish, stored_predictions
+from .results import average, bundle_file, finish, stored_predictions
 from .settings import Audit, reading
 from .starting import find_start, start_from
 from .train import Hooks, Job, Trainer
@@ -99,8 +97,7 @@ def _refuse_early(settings: Train) -> None:
     for path in (settings.images, *settings.table):
         if path is not None and not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
-    packed = settings.images is not None and settings.images.is_file() and is_packed(settings.images)
-    if settings.label is None and (settings.images or settings.table) and not packed:
+    if settings.label is None and (settings.images or settings.table) and not packed.is_packed(settings.images):
         raise SettingsError(
             "which column is the class?", hint='name it with --label, e.g. --label merger or --label "P_MG>0.4"'
         )
@@ -227,11 +224,9 @@ def _bundle(run, experiment, settings, which: Which, prepared: Prepared, trainer
     threshold = None
     if experiment.positive is not None:
         # that of the average of this member and those before it: the last one's is the fold's
-        sisters = [calibrate.apply(held.mean(1), t)]
-        for m in range(which.member):
-            logits, facts = stored_predictions(run, which._replace(member=m))
-            sisters.append(calibrate.apply(logits["validation"].mean(1), facts["temperature"]))
-        threshold = best_threshold(labels == experiment.positive, np.mean(sisters, axis=0)[:, experiment.positive])
+        before = [stored_predictions(run, which._replace(member=m)) for m in range(which.member)]
+        members = [*((logits["validation"], facts["temperature"]) for logits, facts in before), (held, t)]
+        threshold = best_threshold(labels == experiment.positive, average(members)[:, experiment.positive])
     prior = np.bincount(catalog.labels[split.train], minlength=len(catalog.classes)) / len(split.train)
     facts = {
         "arm": job.arm, "fold": job.fold, "member": which.member, "classes": list(catalog.classes), "positive": experiment.positive,
@@ -249,11 +244,10 @@ def _bundle(run, experiment, settings, which: Which, prepared: Prepared, trainer
 def _choice(settings: Train, prepared: Prepared) -> dict:
     """How files are read, for those that will be predicted; a packed file may have brought measurements unasked."""
     kept = reading(settings)
-    if settings.images is not None and settings.images.is_file() and is_packed(settings.images):
-        kept |= packed_reading(settings.images)
+    if packed.is_packed(settings.images):
+        kept |= packed.reading(settings.images)
     columns = () if prepared.preprocessor is None else prepared.preprocessor.columns
-    measure = any(is_measured(name) for name in columns)
-    return kept | {"measure": measure}
+    return kept | {"measure": any(map(is_measured, columns))}
 
 
 def _keep_rows(run: Run, jobs: list[str]) -> None:

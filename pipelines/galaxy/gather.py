@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.readers import catalogs
@@ -62,7 +63,7 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
         DataError: nothing usable, nothing matches, or more was left out than --most-skipped allows.
     """
     progress = progress or Progress()
-    if choice.images is not None and choice.images.is_file() and is_packed(choice.images) and not choice.table:
+    if is_packed(choice.images) and not choice.table:
         return _measured(_limited(_packed(choice), choice), choice, progress)
     if choice.images is None and not choice.table:
         raise DataError("neither images nor a table were given", hint="name them with --images and --table")
@@ -78,6 +79,14 @@ def gather(choice: Choice, progress: Progress | None = None) -> Gathered:
     if pictures is not None:
         catalog = attach(catalog, frame, pictures, choice, made, progress, os.cpu_count() or 1)
     return _measured(_limited(Gathered(catalog, made.notes, made.skipped, made.roles), choice), choice, progress)
+
+
+def gather_in_threads(choice: Choice, progress: Progress, threads: int | None = None) -> Gathered:
+    """`gather` where nothing has set the threads of torch: measuring takes as many as pay, unless `threads` says."""
+    if not choice.measure:
+        return gather(choice, progress)
+    with using(threads or probe(convolutions())):
+        return gather(choice, progress)
 
 
 def _packed(choice: Choice) -> Gathered:

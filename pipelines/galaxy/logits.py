@@ -40,7 +40,11 @@ def predict_logits(
 
 
 def _cached_logits(model: GalaxyModel, feed: Feed, index: Tensor, cached: CachedFeatures, kind: int) -> Tensor:
-    features = cached.features(index, torch.full((len(index),), min(kind, cached.views - 1)))
+    return model.head(embed_cached(model, feed, index, cached, torch.full((len(index),), min(kind, cached.views - 1))))
+
+
+def embed_cached(model: GalaxyModel, feed: Feed, index: Tensor, cached: CachedFeatures, kinds: Tensor) -> Tensor:
+    """The embedding [b, d] of objects whose image features are kept, each in the view `kinds` [b] says."""
     rows = feed.sample(index, with_images=False)
     tokens = model.encode_table(rows.table, rows.table_present)
-    return model.head(model.fuse(features, tokens, cached.present_of(index), rows.table_present))
+    return model.fuse(cached.features(index, kinds), tokens, cached.present_of(index), rows.table_present)

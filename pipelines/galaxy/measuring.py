@@ -69,7 +69,7 @@ def measure_files(settings: Morphology, progress: Progress) -> dict:
 
 def _reader(settings: Morphology):
     """(names, bands, function of a position -> [band, y, x])."""
-    if settings.images.is_file() and is_packed(settings.images):
+    if is_packed(settings.images):
         catalog = open_packed(settings.images)
         if catalog.images is None:
             raise DataError(f"{settings.images} holds no images")

@@ -59,8 +59,10 @@ class PackedImages:
         return {**self.__dict__, "_map": None}
 
 
-def is_packed(path: str | Path) -> bool:
-    """True for a file that `write` made."""
+def is_packed(path: str | Path | None) -> bool:
+    """True for a file that `write` made; False for a folder, and where nothing was given."""
+    if path is None or not Path(path).is_file():
+        return False
     try:
         with h5py.File(path, "r") as file:
             return _text(file.attrs.get("format", "")) == FORMAT

@@ -57,6 +57,11 @@ def stored_predictions(run: Run, which: Which) -> tuple[dict[str, np.ndarray], d
     return run.load(f"predictions-{which.name}")[0], facts
 
 
+def average(members: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    """Probabilities [n, c]: the mean over members of (logits [n, v, c], temperature), each calibrated by itself."""
+    return np.mean([calibrate.apply(np.asarray(z, np.float64).mean(1), t) for z, t in members], axis=0)
+
+
 def pooled(run: Run, experiment: Experiment, arm: str) -> Pooled:
     """Predictions of all folds of an arm; those of a fold's members are averaged."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("index", "fold", "part", "logits", "probability")}
@@ -65,13 +70,12 @@ def pooled(run: Run, experiment: Experiment, arm: str) -> Pooled:
         members = [stored_predictions(run, Which(arm, fold, m)) for m in range(experiment.members)]
         facts += [header for _, header in members]
         for part in ("validation", "test"):
-            index, logits = getattr(split, part), [np.asarray(stored[part], np.float64).mean(1) for stored, _ in members]
-            p = [calibrate.apply(z, header["temperature"]) for z, (_, header) in zip(logits, members, strict=True)]
+            index, logits = getattr(split, part), [np.asarray(stored[part], np.float64) for stored, _ in members]
             columns["index"].append(index)
             columns["fold"].append(np.full(len(index), fold))
             columns["part"].append(np.full(len(index), part))
-            columns["logits"].append(np.mean(logits, axis=0))
-            columns["probability"].append(np.mean(p, axis=0))
+            columns["logits"].append(np.mean([z.mean(1) for z in logits], axis=0))
+            columns["probability"].append(average([(stored[part], header["temperature"]) for stored, header in members]))
     return Pooled(**{name: np.concatenate(values) for name, values in columns.items()}, facts=facts)
 
 
@@ -100,7 +104,7 @@ def _results(run: Run, experiment: Experiment, settings: Train, arms: dict[str, 
     labels = catalog.labels[index]
     groups = None if catalog.groups is None else catalog.groups[index]
     probability = {arm: found.probability[test[arm]] for arm, found in arms.items()}
-    thresholds = {arm: _threshold(found) for arm, found in arms.items()}
+    thresholds = {arm: common_threshold(found.facts) for arm, found in arms.items()}
     described = {}
     for arm, found in arms.items():
         rows = found.of("validation")
@@ -158,10 +162,6 @@ def _ablation(run: Run, experiment: Experiment, settings: Train) -> list[dict] |
         return None
     bundle = load_bundle(bundle_file(run.path, Which("fusion", 0)))
     return ablation(bundle, experiment.catalog.take(experiment.splits[0].test), "cpu", settings.seed)
-
-
-def _threshold(found: Pooled) -> float | None:
-    return common_threshold(found.facts)
 
 
 def verdict(results: dict) -> str:
@@ -252,7 +252,8 @@ def _write_sample(run: Run, experiment: Experiment, arms: dict[str, Pooled]) -> 
     test = found.of("test")
     labels = catalog.labels[found.index[test]]
     p, options = found.probability[test], {"positive": experiment.positive}
-    chosen = gallery.choose(labels, p, 12, predicted=metrics.predict_class(p, threshold=_threshold(found), **options), **options)
+    predicted = metrics.predict_class(p, threshold=common_threshold(found.facts), **options)
+    chosen = gallery.choose(labels, p, 12, predicted=predicted, **options)
     rows = np.unique(np.concatenate([np.asarray(value, int) for value in chosen.values()]))[:SHOWN]
     index = found.index[test][rows]
     shown = {"ids": catalog.ids[index], "images": catalog.images.read(index), "bands": np.array(catalog.images.bands)}

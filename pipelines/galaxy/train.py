@@ -25,7 +25,7 @@ from .auxiliary import auxiliary_loss
 from .distributed import WholeBatchDraws, share_statistics
 from .features import CachedFeatures
 from .feed import Feed, Sample
-from .logits import predict_logits
+from .logits import embed_cached, predict_logits
 from .losses import class_weights, log_shares, object_loss
 from .model import Answer, GalaxyModel
 from .parameters import parameter_groups
@@ -213,10 +213,7 @@ class Trainer:
     def _embedding(self, index: Tensor, draw) -> Tensor:
         if self.cached is not None:
             kinds = (draw() * self.cached.views).long().clamp_(max=self.cached.views - 1)
-            features = self.cached.features(index, kinds)
-            rows = self.feed.sample(index, with_images=False)
-            tokens = self.model.encode_table(rows.table, rows.table_present)
-            return self.model.fuse(features, tokens, self.cached.present_of(index), rows.table_present)
+            return embed_cached(self.model, self.feed, index, self.cached, kinds)
         sample = self._changed(self.feed.sample(index), draw)
         return self.model.embed(sample.image, sample.table, sample.image_present, sample.table_present)
 

@@ -7,7 +7,6 @@ Axes: n object, m = model x view, c class.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from .bundle import Bundle, find_bundles, run_folder
 from .catalog import Catalog
 from .experiment import prepare
 from .feed import Feed
-from .gather import Gathered, gather
+from .gather import Gathered, gather_in_threads
 from .logits import predict_logits
 from .measured import is_measured, without_measurements
 from .settings import Choice
@@ -47,11 +46,10 @@ def load(settings: Use, progress: Progress) -> tuple[list[Bundle], Gathered]:
         return bundles, Gathered(_own_test(settings, bundles, progress))
     from .packed import is_packed
 
-    packed = has_images and settings.images.is_file() and is_packed(settings.images)
+    packed = is_packed(settings.images)
     bundles = _arm(settings, has_images, has_table or packed)
     choice = _as_trained(settings, bundles[0], packed)
-    with using(settings.threads or probe(convolutions())) if choice.measure else nullcontext():
-        gathered = gather(choice, progress)
+    gathered = gather_in_threads(choice, progress, settings.threads)
     if measures(bundles[0]) and not has_images:
         if measures(bundles[0], alone=True):
             raise DataError("all columns of this model are measured on images", hint="give them with --images")

@@ -87,6 +87,13 @@ class Modality(nn.Module):
         return table.flatten(1).T
 
 
+def objects(image: ImageFeatures | None, table: Tensor | None) -> int:
+    """How many objects a fusion is given; SettingsError where both modalities are absent."""
+    if image is None and table is None:
+        raise SettingsError("a fusion needs an image or a table, and both are absent")
+    return table.shape[0] if image is None else image.pooled.shape[0]
+
+
 class Fusion(nn.Module):
     """Base of all fusions: forward(image, table, image_present, table_present) -> embedding [b, d_fusion].
 
@@ -114,9 +121,7 @@ class Fusion(nn.Module):
         image_present: Tensor | None = None,
         table_present: Tensor | None = None,
     ) -> Tensor:
-        if image is None and table is None:
-            raise SettingsError("a fusion needs an image or a table, and both are absent")
-        size = table.shape[0] if image is None else image.pooled.shape[0]
+        size = objects(image, table)
         tokens, grid = None, None
         if image is not None:
             tokens, grid = image.pooled[:, None], image.grid

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.galaxy.backbones.layout import ImageFeatures
+
+from .modality import objects
 
 
 class VerdictFusion(nn.Module):
@@ -46,13 +47,12 @@ class VerdictFusion(nn.Module):
         image_present: Tensor | None = None,
         table_present: Tensor | None = None,
     ) -> Tensor:
-        if image is None and table is None:
-            raise SettingsError("a fusion needs an image or a table, and both are absent")
+        size = objects(image, table)
         vectors = (None if image is None else image.pooled, None if table is None else table[:, 0])
         like = vectors[1] if vectors[0] is None else vectors[0]
         parts, flags = [], []
         for vector, present, width in zip(vectors, (image_present, table_present), self.widths, strict=True):
-            flag = torch.ones_like(like[:, :1]) if vector is not None else torch.zeros_like(like[:, :1])
+            flag = like.new_full((size, 1), float(vector is not None))
             if vector is None:
                 vector = flag.expand(-1, width)
             elif present is not None:

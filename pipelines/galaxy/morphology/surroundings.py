@@ -49,9 +49,10 @@ def surroundings(image: np.ndarray) -> np.ndarray:
     radius = min(height, width) / 2
     y, x = np.mgrid[:height, :width] - np.array([height - 1, width - 1])[:, None, None] / 2
     r = np.hypot(x, y)
-    bands = np.stack([_without_sky(band, r > _BEYOND * radius) for band in image.astype(np.float64)])
+    outer = r > _BEYOND * radius
+    bands = np.stack([_without_sky(band, outer) for band in image.astype(np.float64)])
     light = bands.mean(0)
-    beyond = light[r > _BEYOND * radius]
+    beyond = light[outer]
     noise = max(1.4826 * np.median(np.abs(beyond - np.median(beyond))), _LEAST_NOISE * light.max())
     if not noise > 0:
         return empty

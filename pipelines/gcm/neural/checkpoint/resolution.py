@@ -126,9 +126,7 @@ class Resolver:
         return value
 
     def _referenced(self, reference: Reference, scope: Scope, depth: int, where: str) -> Any:
-        known = self.known.get(reference.name)
-        if known is None:
-            raise DataError(f'{where}: unknown "{reference.name}"; {suggest(reference.name, self.known)}')
+        known = _known(reference, self.known, where)
         if known.called != reference.call:
             form = f"@{reference.name}()" if known.called else f"@{reference.name}"
             raise DataError(f"{where}: write {form}")
@@ -149,6 +147,13 @@ class Resolver:
         return self._resolved(value, (macro.name,) if called else scope, depth + 1, inner)
 
 
+def _known(reference: Reference, known: dict[str, Known], where: str) -> Known:
+    """The configurable that a reference names; DataError where there is none."""
+    if reference.name not in known:
+        raise DataError(f'{where}: unknown "{reference.name}"; {suggest(reference.name, known)}')
+    return known[reference.name]
+
+
 def _references(value: Any) -> Iterator[Reference]:
     """All references in a value."""
     if isinstance(value, Reference):
@@ -167,8 +172,7 @@ def check_names(bindings: list[Binding], known: dict[str, Known], *, source: str
     for binding in bindings:
         where = f"{source}, line {binding.line}"
         for reference in _references(binding.value):
-            if reference.name not in known:
-                raise DataError(f'{where}: {binding}: unknown "{reference.name}"; {suggest(reference.name, known)}')
+            _known(reference, known, f"{where}: {binding}")
         if not binding.parameter:
             continue
         if binding.name not in known:
