@@ -9,7 +9,7 @@ Legend: b object of a batch, c class.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +28,7 @@ from .feed import Feed, Sample
 from .logits import embed_cached, predict_logits
 from .losses import class_weights, log_shares, object_loss
 from .model import Answer, GalaxyModel
+from .optimizer import AdamW
 from .parameters import parameter_groups
 from .schedule import Average, order_of, rate_factor, seed_of
 from .training_settings import Train
@@ -97,12 +98,11 @@ class Trainer:
         self.parts = self.model.parts_apart()
         if self.world.size > 1:
             share_statistics(self.model)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             parameter_groups(
                 self.model, settings.learning_rate, settings.weight_decay,
                 backbone_lr=settings.backbone_rate, layer_decay=settings.layer_decay,
-            ),
-            fused=True,
+            )
         )  # fmt: skip
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.average = Average(self.model, settings.ema)
@@ -181,7 +181,7 @@ class Trainer:
         losses = sum(self._losses(answer, own, labels) for answer in answers)
         (total,) = world.sum(weights.sum())
         loss = (weights * losses).sum() / total.clamp_min(1e-6)
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         world.sum_gradients(self.model)
         for part in self.parts:  # a norm in common would let one verdict slow the other down
@@ -276,8 +276,8 @@ class Trainer:
         if not state.finished:
             tensors |= {f"model.{n}": v for n, v in self.model.state_dict().items()}
             tensors |= {f"average.{n}": v for n, v in self.average.values.items()}
-            for i, parameter in enumerate(self._parameters()):
-                for key, value in self.optimizer.state.get(parameter, {}).items():
+            for i, view in enumerate(self.optimizer.views):
+                for key, value in self.optimizer.state.get(view, {}).items():
                     tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(value)
         header = {name: getattr(state, name) for name in State.__dataclass_fields__}
         return {name: np.array(v.detach().cpu().numpy(), copy=True) for name, v in tensors.items()}, header
@@ -292,15 +292,11 @@ class Trainer:
             self.model.eval()
             return
         self.model.load_state_dict(part("model."))
-        self.average.values = part("average.")
-        for i, parameter in enumerate(self._parameters()):
-            stored = part(f"optimizer.{i}.")
-            if stored:
-                step = stored["step"]
-                self.optimizer.state[parameter] = stored | {"step": step.cpu() if self.device.type == "cpu" else step}
-
-    def _parameters(self) -> Generator[Tensor]:
-        return (parameter for group in self.optimizer.param_groups for parameter in group["params"])
+        for name, value in part("average.").items():
+            self.average.values[name].copy_(value)
+        for i, view in enumerate(self.optimizer.views):
+            if stored := part(f"optimizer.{i}."):
+                self.optimizer.state[view] = stored
 
 
 def _precision(name: str, device: torch.device):

@@ -48,6 +48,7 @@ class TimmBackbone(nn.Module):
         convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
         # EfficientNet and MobileNet train 1.25 times as fast on a CPU; transformers have one or two for their patches
         self.memory_format = torch.channels_last if convolutions > _PATCHES else torch.contiguous_format
+        network.to(memory_format=self.memory_format)  # else every step orders the weights anew
         self._depths = _depths(network)
         self.own_pooling = True
         features, pooled = self._probe()

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__)
 #define CLONES_FMA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -109,6 +110,51 @@ static void one(const Stamp *s, double x, double y, double radius, const Scratch
     }
 }
 
+/* the three sums under a weight map [height, width]; what it says of masked pixels and partners does not count */
+static void under_weights(const Stamp *s, const float *weight, double x, double y, const Scratch *b, double out[3]) {
+    long count = s->nx, padded = (count + LANES - 1) / LANES * LANES;
+    double whole_x = floor(2 * x), whole_y = floor(2 * y);
+    out[0] = out[1] = out[2] = 0.0;
+    for (long t = 0; t < padded; t++) b->weight[t] = b->partner[t] = b->pixel[t] = 0.0f;
+    for (long row = 0; row < s->ny; row++) {
+        float sums[3 * LANES] = {0};
+        memcpy(b->weight, weight + row * s->width, (size_t)count * sizeof *weight);
+        memcpy(b->pixel, s->image + row * s->width, (size_t)count * sizeof *weight);
+        half_turn_row(s, b, 0, count, (long)whole_y - row, (float)(2 * y - whole_y), (long)whole_x, (float)(2 * x - whole_x));
+        if (s->mask) drop_masked(s, b->weight, 0, count, row, (long)floor(2 * y + 0.5) - row, (long)floor(2 * x + 0.5));
+        add_row(b->weight, b->pixel, b->partner, padded, sums);
+        for (int part = 0; part < 3; part++) {
+            float total = 0.0f;
+            for (int k = 0; k < LANES; k++) total += sums[part * LANES + k];
+            out[part] += total;
+        }
+    }
+}
+
+static PyObject *py_weighted(PyObject *self, PyObject *const *a, Py_ssize_t count) {
+    (void)self;
+    if (count != 9) return PyErr_Format(PyExc_TypeError, "weighted takes 9 numbers, got %zd", count);
+    const float *image = PyLong_AsVoidPtr(a[0]);
+    const uint8_t *mask = PyLong_AsVoidPtr(a[1]);
+    const int64_t *size = PyLong_AsVoidPtr(a[2]);
+    const double *centre = PyLong_AsVoidPtr(a[3]);
+    const float *weight = PyLong_AsVoidPtr(a[4]);
+    double *out = PyLong_AsVoidPtr(a[5]);
+    long height = PyLong_AsLong(a[6]), width = PyLong_AsLong(a[7]), number = PyLong_AsLong(a[8]);
+    if (PyErr_Occurred()) return NULL;
+    size_t length = (size_t)width + 2 * LANES;
+    float *room = calloc(6 * length, sizeof *room);
+    if (!room) return PyErr_NoMemory();
+    Scratch b = {room, room + length, room + 2 * length, room + 3 * length, room + 4 * length, room + 5 * length};
+    Py_BEGIN_ALLOW_THREADS for (long i = 0; i < number; i++) {
+        long at = i * height * width;
+        Stamp s = {image + at, mask ? mask + at : NULL, height, width, (long)size[2 * i], (long)size[2 * i + 1]};
+        under_weights(&s, weight + at, centre[2 * i], centre[2 * i + 1], &b, out + 3 * i);
+    }
+    Py_END_ALLOW_THREADS free(room);
+    Py_RETURN_NONE;
+}
+
 static PyObject *py_sums(PyObject *self, PyObject *const *a, Py_ssize_t count) {
     (void)self;
     if (count != 10) return PyErr_Format(PyExc_TypeError, "sums takes 10 numbers, got %zd", count);
@@ -135,6 +181,8 @@ static PyObject *py_sums(PyObject *self, PyObject *const *a, Py_ssize_t count) {
 static PyMethodDef methods[] = {
     {"sums", (PyCFunction)(void (*)(void))py_sums, METH_FASTCALL,
      "image, mask or 0, size, which, centre, radius, out, height, width, number"},
+    {"weighted", (PyCFunction)(void (*)(void))py_weighted, METH_FASTCALL,
+     "image, mask or 0, size, centre, weight, out, height, width, number"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+try:
+    from . import _growth
+except ImportError:  # not built: no compiler where the package was installed
+    _growth = None
+
 CORE, SPLIT = 5, 4  # pixels within CORE of the centre are split SPLIT x SPLIT for the curve of growth
 BINS = 2048
 
@@ -144,6 +149,8 @@ def growth(image: Tensor, valid: Tensor, shape: Ellipses, size: Tensor) -> Growt
     count, height, width = image.shape
     far = torch.maximum(shape.centre, size.flip(1) - 1 - shape.centre).square().sum(1).sqrt()
     step = (far * shape.elongation + shape.elongation + 2.0).double() / BINS
+    if _growth is not None and image.device.type == "cpu" and image.dtype == torch.float32:
+        return _compiled_growth(image, valid, shape, step)
     curves = image.new_zeros(4, count, BINS, dtype=torch.float64)
     x, y = pixel_lines(height, width, image)
     core = (x - (shape.centre[:, 0] + 0.5).floor()[:, None, None]).abs() <= CORE
@@ -158,3 +165,12 @@ def growth(image: Tensor, valid: Tensor, shape: Ellipses, size: Tensor) -> Growt
     curves = torch.nn.functional.pad(curves.cumsum_(2), (1, 0))
     node = torch.arange(BINS + 1, device=image.device) * step[:, None]
     return Growth(step, node * curves[0] - curves[1], node * curves[2] - curves[3])
+
+
+def _compiled_growth(image: Tensor, valid: Tensor, shape: Ellipses, step: Tensor) -> Growth:
+    image, valid = image.contiguous(), valid.contiguous()
+    known = torch.cat([shape.centre, shape.elongation[:, None], shape.theta[:, None]], 1).double().contiguous()
+    flux, area = torch.empty(2, len(image), BINS + 1, dtype=torch.float64)
+    arrays = (image, valid, known, step, flux, area)
+    _growth.growth(*(entry.data_ptr() for entry in arrays), *image.shape, CORE, SPLIT, BINS)
+    return Growth(step, flux, area)

@@ -120,8 +120,7 @@ class CompiledHalfTurn:
 
     def __init__(self, stamps: Stamps, radius: np.ndarray):
         self.image = stamps.image.contiguous()
-        masked = stamps.inside & ~stamps.valid
-        self.mask = masked.to(torch.uint8).contiguous() if bool(masked.any()) else None
+        self.mask = _mask_plane(stamps)
         self.size = np.ascontiguousarray(stamps.size.numpy())
         self.radius = np.ascontiguousarray(radius, dtype=np.float64)
 
@@ -286,11 +285,28 @@ def circular_asymmetry(stamps: Stamps, sky: Tensor, sky_sigma: Tensor, radius: T
 
 def weighted_asymmetry(stamps: Stamps, image: Tensor, weight: Tensor, sky: Tensor, centre: Tensor) -> Tensor:
     """A of any image [b, y, x] under any aperture weights [b, y, x]; NaN where the aperture holds no light."""
+    area, light, change = _weighted_sums(stamps, image, weight, centre)
+    return torch.where(light == 0, torch.nan, (change - area * torch.nan_to_num(sky)) / light)
+
+
+def _weighted_sums(stamps: Stamps, image: Tensor, weight: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted area, sum |I| and sum |I_180 - I|, float64 [b]."""
+    if _compiled(stamps):
+        image, weight, centre, size = (entry.contiguous() for entry in (image, weight, centre.double(), stamps.size))
+        mask, out = _mask_plane(stamps), torch.empty(len(stamps), 3, dtype=torch.float64)
+        pointers = (0 if entry is None else entry.data_ptr() for entry in (image, mask, size, centre, weight, out))
+        _half_turn.weighted(*pointers, *image.shape[1:], len(image))
+        return out.unbind(1)
     half_turn, allowed = turned(stamps, image, centre)
     weight = weight * allowed
-    light = (weight * image.abs()).sum((1, 2)).double()
-    change = (weight * (half_turn - image).abs()).sum((1, 2)).double()
-    return torch.where(light == 0, torch.nan, (change - weight.sum((1, 2)).double() * torch.nan_to_num(sky)) / light)
+    light, change = weight * image.abs(), weight * (half_turn - image).abs()
+    return tuple(entry.sum((1, 2)).double() for entry in (weight, light, change))
+
+
+def _mask_plane(stamps: Stamps) -> Tensor | None:
+    """Masked pixels of the stamps, uint8 [b, y, x]; None where nothing is masked."""
+    masked = stamps.inside & ~stamps.valid
+    return masked.to(torch.uint8).contiguous() if bool(masked.any()) else None
 
 
 def turned(stamps: Stamps, image: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import asymmetry, cas, gini_m20, mid, moments, sersic, shape
-from .apertures import Ellipses, Growth, coordinates, growth, part_inside, pixel_lines, together
+from .apertures import Coordinates, Ellipses, Growth, coordinates, growth, part_inside, pixel_lines, together
 from .definitions import BITS, Definitions
 from .petrosian import Petrosian, fraction_radius, petrosian_radius
 from .sky import Skybox, find_skybox
@@ -57,9 +57,9 @@ def measure_batch(
     centres = asymmetry.find_centres(parts, [entry.search for entry in started])
     for index, (stamps, begun, centre) in enumerate(zip(parts, started, centres, strict=True)):
         errors = _errors(stamps, begun.sky, gain[index] if gain else None)
-        _finish(stamps, begun, centre, definitions, errors)
+        axis = _finish(stamps, begun, centre, definitions, errors)
         if fit_sersic:
-            _sersic(stamps, begun, errors, psf[index] if psf else None)
+            _sersic(stamps, begun, axis, errors, psf[index] if psf else None)
     return [begun.record for begun in started]
 
 
@@ -96,19 +96,21 @@ def _begin(stamps: Stamps, definitions: Definitions) -> Begun:
     return Begun(record, sky, light, asymmetry.Search(sky.asymmetry, radius, middle, brightest, reach))
 
 
-def _finish(stamps: Stamps, begun: Begun, centre: asymmetry.Centre, definitions: Definitions, errors: Tensor) -> None:
-    """Everything about the centre of least asymmetry."""
+def _finish(stamps: Stamps, begun: Begun, centre: asymmetry.Centre, definitions: Definitions, errors: Tensor) -> Coordinates:
+    """Everything about the centre of least asymmetry; returns the pixels' coordinates in the ellipses about it."""
     record, sky = begun.record, begun.sky
     place = _centre(stamps, begun, centre)
     curves = _radii(stamps, place, definitions, record)
     _cas(stamps, sky, place, begun.search.radius, definitions, record)
     segment = _gini_m20(stamps, place, definitions, record)
     _mid(stamps, segment, definitions, record)
-    _shape(stamps, sky, place, curves, definitions, record)
+    axis = coordinates(place.ellipses, *pixel_lines(*stamps.image.shape[1:], stamps.image))
+    _shape(stamps, sky, place, axis, curves, definitions, record)
     bright = segment & (stamps.image >= 0) & (errors > 0)
     ratio = torch.where(bright, stamps.image / torch.where(bright, errors, 1.0), 0.0).sum((1, 2)) / bright.sum((1, 2))
     record.doubt("signal_to_noise", ~bright.flatten(1).any(1))
     record.columns["sn_per_pixel"] = ratio
+    return axis
 
 
 def _petrosian_doubts(record: Record, found: Petrosian) -> Tensor:
@@ -224,7 +226,7 @@ def _mid(stamps: Stamps, gini_segment: Tensor, definitions: Definitions, record:
 
 
 def _shape(
-    stamps: Stamps, sky: Skybox, place: Centred, curves: tuple[Growth, Growth], definitions: Definitions, record: Record
+    stamps: Stamps, sky: Skybox, place: Centred, axis: Coordinates, curves: tuple[Growth, Growth], definitions: Definitions, record: Record
 ) -> None:
     columns = record.columns
     inner = definitions.flux_extent * columns["rpetro_ellip"]
@@ -242,7 +244,6 @@ def _shape(
     binary = found.pixels.to(stamps.image.dtype)
     none = torch.zeros_like(columns["rmax_circ"])
     columns["shape_asymmetry"] = asymmetry.weighted_asymmetry(stamps, binary, inside_circle, none, place.centre)
-    axis = coordinates(place.ellipses, *lines)
     ring = part_inside(axis, columns["rmax_ellip"]) - part_inside(axis, columns["rhalf_ellip"])
     columns["outer_asymmetry"] = asymmetry.weighted_asymmetry(stamps, stamps.image, ring, sky.asymmetry, place.centre)
 
@@ -260,15 +261,12 @@ def _errors(stamps: Stamps, sky: Skybox, gain: Tensor | None) -> Tensor:
     return torch.where(stamps.valid, variance, 0.0).sqrt()
 
 
-def _guess(stamps: Stamps, columns: dict[str, Tensor]) -> sersic.Guess:
+def _guess(stamps: Stamps, columns: dict[str, Tensor], axis: Coordinates) -> sersic.Guess:
     """Start of the fit: the shape about the centre of least asymmetry, n from the concentration."""
     x = columns["xc_asymmetry"] - stamps.origin[:, 1]
     y = columns["yc_asymmetry"] - stamps.origin[:, 0]
     elongation, theta = columns["elongation_asymmetry"], columns["orientation_asymmetry"]
     r_half = columns["rhalf_ellip"]
-    axis = coordinates(
-        Ellipses(torch.stack([x, y], 1), elongation, theta), *pixel_lines(*stamps.image.shape[1:], stamps.image)
-    )
     inner, outer = r_half - 0.5, r_half + 0.5
     ring = (part_inside(axis, outer) - part_inside(axis, torch.where(inner < 0, r_half, inner))) * stamps.valid
     brightness = ((ring * stamps.image).sum((1, 2)) / ring.sum((1, 2)).clamp(min=1e-9)).abs().double()
@@ -276,11 +274,11 @@ def _guess(stamps: Stamps, columns: dict[str, Tensor]) -> sersic.Guess:
     return sersic.Guess(x, y, r_half, 1 - 1 / elongation, theta, n, brightness.clamp(min=1e-30))
 
 
-def _sersic(stamps: Stamps, begun: Begun, errors: Tensor, psf: Tensor | None) -> None:
+def _sersic(stamps: Stamps, begun: Begun, axis: Coordinates, errors: Tensor, psf: Tensor | None) -> None:
     columns = begun.record.columns
     # without any known error every pixel counts alike
     unknown = ~(errors > 0).flatten(1).any(1)[:, None, None]
-    found = sersic.fit(stamps.image, torch.where(unknown & stamps.valid, 1.0, errors), _guess(stamps, columns), psf)
+    found = sersic.fit(stamps.image, torch.where(unknown & stamps.valid, 1.0, errors), _guess(stamps, columns, axis), psf)
     columns["sersic_amplitude"], columns["sersic_rhalf"], columns["sersic_n"] = found.amplitude, found.r_half, found.n
     columns["sersic_xc"], columns["sersic_yc"] = found.x + stamps.origin[:, 1], found.y + stamps.origin[:, 0]
     columns["sersic_ellip"], columns["sersic_theta"] = found.ellipticity, found.theta

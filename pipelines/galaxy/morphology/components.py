@@ -9,6 +9,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+try:
+    from . import _regions
+except ImportError:  # not built: no compiler where the package was installed
+    _regions = None
+
 # Neighbours within a plane only.
 _IN_PLANE = np.zeros((3, 3, 3), dtype=bool)
 _IN_PLANE[1] = True
@@ -62,3 +67,28 @@ def two_largest(mask: Tensor) -> tuple[Tensor, Tensor]:
     start, stop = torch.searchsorted(plane, index), torch.searchsorted(plane, index, right=True)
     padded = torch.cat([area, area.new_zeros(2)])
     return torch.where(stop > start, padded[stop - 1], 0), torch.where(stop - 1 > start, padded[stop - 2], 0)
+
+
+def compiled(light: Tensor) -> bool:
+    """Whether `means_above` and `areas_above` can take these images."""
+    return _regions is not None and light.device.type == "cpu" and light.dtype == torch.float32
+
+
+def means_above(light: Tensor, number: Tensor) -> Tensor:
+    """Mean light of the brightest pixel's region above the value of each rank: float64 [b, most].
+
+    light: float32 [b, y, x], at most number[b] of its pixels positive: the others of that number have the lowest ranks.
+    """
+    light, number = light.contiguous(), number.contiguous()
+    means = torch.zeros(len(light), max(1, int(number.max())), dtype=torch.float64)
+    _regions.means(light.data_ptr(), number.data_ptr(), means.data_ptr(), *light.shape, means.shape[1])
+    return means
+
+
+def areas_above(light: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """Areas int64 [b, m] of the two largest regions of positive light at or above increasing levels [b, m]."""
+    light, levels = light.contiguous(), levels.contiguous()
+    first, second = torch.empty(2, *levels.shape, dtype=torch.int64)
+    pointers = (entry.data_ptr() for entry in (light, levels, first, second))
+    _regions.two_largest(*pointers, *light.shape, levels.shape[1])
+    return first, second

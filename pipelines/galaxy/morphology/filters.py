@@ -7,24 +7,21 @@ import torch
 from torch import Tensor
 
 
-def _offsets(length: int, like: Tensor) -> Tensor:
-    line = torch.arange(length, device=like.device)
-    return line[None, :] - line[:, None]  # [i, j]: source minus target
-
-
 def gaussian_matrix(sigma: Tensor, length: int) -> Tensor:
     """[b, length, length] rows of a normalised Gaussian cut at 4 sigma; light outside the array counts as zero.
 
     sigma: float [b], in pixels.
     """
-    offset = _offsets(length, sigma)[None].to(sigma.dtype)
-    scale = sigma.clamp(min=1e-12)[:, None, None]
-    reach = torch.floor(4.0 * sigma + 0.5)[:, None, None]
-    weight = torch.exp(-0.5 * (offset / scale) ** 2) * (offset.abs() <= reach)
+    scale, reach = sigma.clamp(min=1e-12)[:, None], torch.floor(4.0 * sigma + 0.5)[:, None]
+
+    def kernel(offset: Tensor) -> Tensor:
+        return torch.exp(-0.5 * (offset / scale) ** 2) * (offset.abs() <= reach)
+
     # normalised over the whole kernel, also where part of it lies outside the array
-    wide = torch.arange(1, int(reach.max().clamp(max=1e6)) + 1, device=sigma.device, dtype=sigma.dtype)[None, :]
-    tail = (torch.exp(-0.5 * (wide / scale[:, :, 0]) ** 2) * (wide <= reach[:, :, 0])).sum(1)
-    return weight / (1.0 + 2.0 * tail)[:, None, None]
+    wide = torch.arange(1, int(reach.max().clamp(max=1e6)) + 1, device=sigma.device, dtype=sigma.dtype)
+    line = kernel(torch.arange(1 - length, length, device=sigma.device, dtype=sigma.dtype))
+    line = line / (1.0 + 2.0 * kernel(wide).sum(1, keepdim=True))
+    return line.unfold(1, length, 1).flip(1)  # row i: the line from the offset -i on
 
 
 def box_matrix(width: Tensor, count: Tensor, length: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -61,5 +58,5 @@ def edge_filled(image: Tensor, size: Tensor) -> Tensor:
 
 def sum3(framed: Tensor) -> Tensor:
     """Sums over 3 x 3 pixels of an array framed by one pixel: [b, y + 2, x + 2] -> [b, y, x]."""
-    tall = framed[:, :-2] + framed[:, 1:-1] + framed[:, 2:]
-    return tall[:, :, :-2] + tall[:, :, 1:-1] + tall[:, :, 2:]
+    tall = (framed[:, :-2] + framed[:, 1:-1]).add_(framed[:, 2:])
+    return (tall[:, :, :-2] + tall[:, :, 1:-1]).add_(tall[:, :, 2:])

@@ -27,6 +27,9 @@ ENGINES = ("torch", "statmorph")
 # Pixels of one part (what a cache or a GPU takes at once) and of one batch (whose centres are searched together).
 PART_PIXELS = {"cpu": 2**18, "cuda": 2**24}
 BATCH_PIXELS = {"cpu": 2**23, "cuda": 2**26}
+# Padding may cost a quarter of a part, and as many pixels more as take the time of another part's calls.
+WASTE = 1.25
+CALL_PIXELS = {"cpu": 40_000, "cuda": 2**24}
 # What broken pixels could make torch, numpy and scipy raise; anything else is a bug.
 FAILURES = (RuntimeError, ValueError, IndexError, ArithmeticError)
 
@@ -216,7 +219,8 @@ def _torch_columns(inputs: Inputs, definitions: Definitions, device: torch.devic
     advance(len(inputs) - len(jobs))
     # alike in size, and in whether errors, gains and PSFs of one shape are given
     jobs.sort(key=lambda job: (_kind(inputs, job.number), max(job.cut.image.shape), job.cut.extent))
-    for batch in _batches(jobs, inputs, PART_PIXELS[device.type], BATCH_PIXELS[device.type]):
+    limits = (sizes[device.type] for sizes in (PART_PIXELS, BATCH_PIXELS, CALL_PIXELS))
+    for batch in _batches(jobs, inputs, *limits):
         _measure_safely(batch, inputs, definitions, device, fit_sersic, columns)
         advance(sum(len(part) for part in batch))
     return columns
@@ -248,21 +252,30 @@ def _job(inputs: Inputs, i: int, definitions: Definitions) -> _Job | None:
     return None
 
 
-def _batches(jobs: list[_Job], inputs: Inputs, part_pixels: int, batch_pixels: int):
-    """Lists of parts; a part is a list of jobs of one kind that fit into part_pixels when padded to the last, largest one."""
+def _batches(jobs: list[_Job], inputs: Inputs, part_pixels: int, batch_pixels: int, call_pixels: int):
+    """Lists of parts; a part is a list of jobs of one kind that fit into part_pixels when padded to one size, without much waste."""
     batch, part, pixels = [], [], 0
+    shape, own = (0, 0), 0  # what the part is padded to, and the pixels of its stamps
     for position, job in enumerate(jobs):
         part.append(job)
+        shape, own = _wider(shape, job), own + job.cut.image.size
         following = jobs[position + 1] if position + 1 < len(jobs) else None
-        side = max(following.cut.image.shape) if following else 0
         end = following is None or _kind(inputs, following.number) != _kind(inputs, job.number)
-        if end or (len(part) + 1) * side**2 > part_pixels:
-            pixels += len(part) * max(job.cut.image.shape) ** 2
+        if not end:
+            height, width = _wider(shape, following)
+            wanted = WASTE * (own + following.cut.image.size) + call_pixels
+        if end or (len(part) + 1) * height * width > min(part_pixels, wanted):
+            pixels += len(part) * shape[0] * shape[1]
             batch.append(part)
-            part = []
+            part, shape, own = [], (0, 0), 0
             if end or pixels > batch_pixels:
                 yield batch
                 batch, pixels = [], 0
+
+
+def _wider(shape: tuple[int, int], job: _Job) -> tuple[int, int]:
+    height, width = job.cut.image.shape
+    return max(shape[0], height), max(shape[1], width)
 
 
 def _measure_safely(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .components import region_at, two_largest
+from .components import areas_above, compiled, means_above, region_at, two_largest
 from .filters import apply, gaussian_matrix, sum3
 from .moments import centroid
 from .stamps import Stamps, sort_pixels
@@ -67,10 +67,9 @@ def _pick(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """values[b, rows[b], columns[b]], zero beyond the stamp."""
     height, width = values.shape[1:]
     known = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    index = torch.arange(len(values), device=values.device)[:, None, None]
-    return torch.where(
-        known, values[index, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]], 0
-    )
+    rows = rows.clamp(0, height - 1)[:, :, None].expand(-1, -1, width)
+    columns = columns.clamp(0, width - 1)[:, None, :].expand(-1, rows.shape[1], -1)
+    return values.gather(1, rows).gather(2, columns) * known
 
 
 def _value_at(ordered: Tensor, number: Tensor, rank: Tensor) -> Tensor:
@@ -93,21 +92,31 @@ def mid_segment(window: Window, eta: float) -> Growing:
     peak = light.flatten(1).argmax(1)
     row, column = peak // width, peak % width
 
-    def contrast(rank: Tensor) -> tuple[Tensor, Tensor]:
-        level = _value_at(window.ordered, number, rank[:, None])[:, 0]
+    def level_at(rank: Tensor) -> Tensor:
+        return _value_at(window.ordered, number, rank[:, None])[:, 0]
+
+    def region_above(level: Tensor) -> Tensor:
         # the source's own pixels alone: no level below the smallest positive number
-        region = region_at(light >= level.clamp(min=tiny)[:, None, None], row, column)
-        inside = region.to(light.dtype).flatten(1)
-        mean = torch.linalg.vecdot(light.flatten(1), inside) / inside.sum(1).clamp(min=1)
-        return torch.where(mean > 0, level / mean, 1.0) - eta, region
+        return region_at(light >= level.clamp(min=tiny)[:, None, None], row, column)
+
+    means = means_above(light, number) if compiled(light) else None
+
+    def contrast(rank: Tensor) -> Tensor:
+        level = level_at(rank)
+        if means is not None:
+            mean = means.gather(1, rank[:, None])[:, 0]
+        else:
+            inside = region_above(level).to(light.dtype).flatten(1)
+            mean = torch.linalg.vecdot(light.flatten(1), inside) / inside.sum(1).clamp(min=1)
+        return torch.where(mean > 0, level / mean, 1.0) - eta
 
     low, high = torch.zeros_like(number), (number - 1).clamp(min=0)
-    undefined = contrast(low)[0] > 0
+    undefined = contrast(low) > 0
     for _ in range(int(number.max()).bit_length()):
         middle = (low + high) // 2
-        above = contrast(middle)[0] > 0
+        above = contrast(middle) > 0
         low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    region = contrast(low)[1]
+    region = region_above(level_at(low))
     framed = torch.nn.functional.pad(region.to(light.dtype), (1, 1, 1, 1))
     smooth = sum3(framed) > 4.5  # more than half of 3 x 3
     index = torch.arange(len(light), device=light.device)
@@ -120,6 +129,9 @@ def _clump_areas(light: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
     """Areas of the two largest regions above the increasing levels [b, m], as [b, m]; zero where the level is not positive."""
     light = light[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
     new = (levels > 0) & (torch.cat([torch.zeros_like(levels[:, :1]), levels[:, :-1]], 1) < levels)
+    if compiled(light):
+        first, second = (torch.where(new, area, 0).to(light.dtype) for area in areas_above(light, levels))
+        return first, second
     owner, column = new.nonzero().unbind(1)
     stack = light[owner] >= levels[owner, column][:, None, None]
     areas = light.new_zeros(2, *levels.shape)

@@ -20,6 +20,11 @@ from torch import Tensor
 
 from .apertures import pixel_lines
 
+try:
+    from . import _normal as _compiled
+except ImportError:  # not built: no compiler where the package was installed
+    _compiled = None
+
 SMALLEST_N, LARGEST_N = 0.01, 30.0
 NODES = 4096  # of the table of b_n
 MOST_ROUNDS = 60
@@ -162,8 +167,22 @@ def _columns(pixels: Pixels, parameters: Tensor) -> Tensor:
 
 def _normal(pixels: Pixels, parameters: Tensor) -> Tensor:
     """[b, 8, 8]: J^T J, J^T r and r^T r."""
+    plain = pixels.psf is None and pixels.image.device.type == "cpu" and pixels.image.dtype == torch.float32
+    if _compiled is not None and plain:
+        return _compiled_normal(pixels, parameters)
     columns = _columns(pixels, parameters)
     return torch.bmm(columns, columns.transpose(1, 2)).to(parameters.dtype)
+
+
+def _compiled_normal(pixels: Pixels, parameters: Tensor) -> Tensor:
+    n, (b, b_slope) = parameters[:, 6].exp(), half_light_b(parameters[:, 6])
+    model = torch.cat([parameters[:, :6], torch.stack([1.0 / n, b, b_slope], 1)], 1).contiguous()
+    weight = pixels.weight if pixels.weight.stride() == pixels.image.stride() else pixels.weight.contiguous()
+    image = pixels.image if pixels.image.stride() == weight.stride() else pixels.image.contiguous()
+    out = torch.empty(len(model), 8, 8, dtype=torch.float64)
+    arrays = (image, weight, pixels.x.contiguous(), pixels.y.contiguous(), model, out)
+    _compiled.normal(*(entry.data_ptr() for entry in arrays), *image.shape, *image.stride(), FLOOR)
+    return out
 
 
 def _propose(normal: Tensor, damping: Tensor) -> Tensor:

@@ -175,10 +175,10 @@ def _mask(image, kind, masked, weightmap, size, origin, unit, definitions: Defin
 def outliers(image: Tensor, size: Tensor, n_sigma: float) -> Tensor:
     """Pixels further than n_sigma standard deviations from the mean of their eight neighbours (Lotz et al. 2004, sect. 2)."""
     framed = edge_filled(image, size)
-    mean = (sum3(framed) - image) / 8.0
-    variance = (sum3(framed.square()) - image.square()) / 8.0 - mean.square()
+    mean = sum3(framed).sub_(image).div_(8.0)
+    variance = sum3(framed.square_()).sub_(image.square()).div_(8.0).sub_(mean.square())
     # a negative variance is round-off on a flat patch: its square root is NaN, which is never exceeded
-    return (image - mean).abs() > n_sigma * variance.sqrt()
+    return mean.sub_(image).abs_() > variance.sqrt_().mul_(n_sigma)
 
 
 def sort_pixels(values: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from sciml.pipelines.errors import NumericalError
 from sciml.pipelines.galaxy.experiment import Experiment, prepare_model
 from sciml.pipelines.galaxy.features import cache
 from sciml.pipelines.galaxy.logits import predict_logits
+from sciml.pipelines.galaxy.optimizer import memory_order
 from sciml.pipelines.galaxy.samples import tiny_catalog
 from sciml.pipelines.galaxy.splits import hold_out
 from sciml.pipelines.galaxy.train import Hooks, Job, Trainer
@@ -108,6 +109,27 @@ def test_interrupted_runs_end_in_the_same_bits(freeze):
     assert once.run() and once.steps_per_epoch > 4
     for stops in ([1], [2, 1], [1, 1, 1]):
         assert bits(interrupted(settings, stops)) == bits(once)
+
+
+def test_interrupted_networks_of_channels_last_weights_end_in_the_same_bits():
+    """Files keep no memory format; weights, averages and moments get theirs back."""
+    settings = replace(SETTINGS, backbone="test_resnet")
+    once = trained("image", settings)
+    formats = [p.is_contiguous() for p in once.model.parameters() if p.ndim == 4]
+    assert not all(formats)
+    store, left = {}, [2]
+
+    def ask():
+        left[0] -= 1
+        return left[0] == 0
+
+    hooks = Hooks(load=store.get, save=lambda name, *state: store.update({name: state}), should_stop=ask)
+    assert not made("image", settings, hooks).run()
+    again = made("image", settings, hooks)
+    assert all(s["exp_avg"].is_contiguous() and s["exp_avg"].shape == v.shape for v, s in again.optimizer.state.items())
+    state = again.model.state_dict()
+    assert all(memory_order(v) == memory_order(state[n]) for n, v in again.average.values.items())
+    assert again.run() and bits(again) == bits(once)
 
 
 VERDICTS = replace(SETTINGS, fusion="verdicts", table_encoder="mlp", clip=0.1, keep="last")

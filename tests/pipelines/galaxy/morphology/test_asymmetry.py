@@ -124,6 +124,21 @@ def test_compiled_sums_are_the_windows(with_mask):
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-4)
 
 
+@pytest.mark.skipif(asymmetry._half_turn is None, reason="the compiled sums are not built")
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_compiled_sums_under_weights_are_those_of_torch(monkeypatch, with_mask):
+    rng = np.random.default_rng(4)
+    mask = rng.random((50, 50)) < 0.1 if with_mask else None
+    images = [blob() + rng.normal(size=(50, 50)), rng.normal(size=(37, 61)), np.ones((40, 40))]
+    stamps = stamps_of(*images, mask=mask) if mask is None else stamps_of(images[0], mask=mask)
+    centre = torch.tensor([(24.37, 25.81), (60.2, 3.5), (0.0, 20.5)][: len(stamps)], dtype=torch.float64)
+    weight = torch.from_numpy(rng.normal(size=stamps.image.shape)).float() * stamps.inside
+    compiled = asymmetry._weighted_sums(stamps, stamps.image, weight, centre)
+    monkeypatch.setattr(asymmetry, "_half_turn", None)
+    for ours, theirs in zip(compiled, asymmetry._weighted_sums(stamps, stamps.image, weight, centre), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
 def test_the_search_needs_no_compiler(monkeypatch):
     image = blob((24.5, 25.0)) + 0.3 * blob((31.0, 28.0))
     compiled = search(stamps_of(image), [(25.5, 24.0)])

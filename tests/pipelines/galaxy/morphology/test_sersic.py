@@ -107,3 +107,29 @@ def test_too_few_pixels_and_broken_starts_are_flagged():
     found = sersic.fit(image, sigma, guess)
     assert found.flag.tolist() == [2, 2, 0]
     assert found.n[:2].isnan().all() and found.n[2].item() == pytest.approx(1.0, rel=1e-2)
+
+
+@pytest.mark.skipif(sersic._compiled is None, reason="the compiled sums are not built")
+@pytest.mark.parametrize("step", [1, 3])
+def test_compiled_normal_equations_are_those_of_torch(monkeypatch, step):
+    rng = np.random.default_rng(5)
+    image, weight = (torch.from_numpy(rng.random((3, 61, 47))).float() for _ in range(2))
+    weight[:, 20:25] = 0.0
+    x, y = torch.arange(47.0)[None, None], torch.arange(61.0)[None, :, None]
+    given = [image[:, ::step, ::step], weight[:, ::step, ::step], x[:, :, ::step], y[:, ::step]]
+    rows = [[2.0, 23.3, 30.1, 0.1, 0.02, 0.13, 0.7], [1.0, 20.0, 40.0, 0.3, -0.1, 0.2, 1.9], [0.5, 60.0, -9.0, 0.02, 0.0, 0.03, -1.2]]
+    parameters = torch.tensor(rows, dtype=torch.float64)
+    compiled = sersic._normal(sersic.Pixels(*given, None), parameters)
+    monkeypatch.setattr(sersic, "_compiled", None)
+    plain = sersic._normal(sersic.Pixels(*(entry.double() for entry in given), None), parameters)
+    scale = plain.diagonal(dim1=1, dim2=2).sqrt()
+    np.testing.assert_allclose(compiled / (scale[:, :, None] * scale[:, None, :]), plain / (scale[:, :, None] * scale[:, None, :]), atol=5e-6)
+
+
+@pytest.mark.skipif(sersic._compiled is None, reason="the compiled sums are not built")
+@pytest.mark.parametrize("n", [0.01, 0.1, 30.0])
+def test_compiled_normal_equations_stay_finite_where_powers_overflow(n):
+    image = torch.ones(1, 40, 40)
+    x, y = torch.arange(40.0)[None, None], torch.arange(40.0)[None, :, None]
+    parameters = torch.tensor([[1.0, 20.0, 20.0, 3.0, 0.0, 3.0, np.log(n)]], dtype=torch.float64)
+    assert torch.isfinite(sersic._normal(sersic.Pixels(image, image, x, y, None), parameters)).all()
