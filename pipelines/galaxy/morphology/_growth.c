@@ -71,10 +71,13 @@ static void one(const float *image, const uint8_t *valid, long height, long widt
         const float *own = image + i * width;
         const uint8_t *known = valid + i * width;
         int near = labs(i - middle_y) <= core;
-        place(&e, 0.0f, (float)i, 1.0f, 1.0f, width, row->axis, row->gradient);
-        for (long j = 0; j < width; j++)
+        long begin = 0, end = width;
+        while (end > 0 && !known[end - 1] && own[end - 1] == 0.0f) end--;
+        while (begin < end && !known[begin] && own[begin] == 0.0f) begin++;
+        place(&e, (float)begin, (float)i, 1.0f, 1.0f, end - begin, row->axis, row->gradient);
+        for (long j = begin; j < end; j++)
             if (!(near && labs(j - middle_x) <= core) && (own[j] != 0.0f || known[j]))
-                deposit(curve, row->axis[j], row->gradient[j], 1.0f, per_step, bins, own[j], known[j]);
+                deposit(curve, row->axis[j - begin], row->gradient[j - begin], 1.0f, per_step, bins, own[j], known[j]);
         if (!near) continue;
         for (long j = middle_x - core < 0 ? 0 : middle_x - core; j <= middle_x + core && j < width; j++)
             for (long line = 0; line < split; line++) {

@@ -135,12 +135,20 @@ static PyObject *py_normal(PyObject *self, PyObject *const *a, Py_ssize_t count)
         memset(sums, 0, COLUMNS * COLUMNS * sizeof *sums);
         for (long row = 0; row < height; row++) {
             const float *image_row = image + i * object + row * line, *weight_row = weight + i * object + row * line;
+            long begin = width, end = 0; /* pixels that count; behind the row there are none: `room` was cleared */
             for (long k = 0; k < width; k++) {
                 pixel[k] = image_row[k * step];
-                own[k] = weight_row[k * step]; /* zero behind the row: `room` was cleared */
+                own[k] = weight_row[k * step];
+                if (own[k] != 0.0f) {
+                    begin = k < begin ? k : begin;
+                    end = k + 1;
+                }
             }
-            fill(&m, place, y[row], pixel, own, padded, (float)least, room);
-            products(room, padded, sums);
+            if (begin >= end) continue;
+            begin = begin / LANES * LANES;
+            end = (end + LANES - 1) / LANES * LANES;
+            fill(&m, place + begin, y[row], pixel + begin, own + begin, end - begin, (float)least, room);
+            products(room, end - begin, sums);
         }
     }
     Py_END_ALLOW_THREADS free(room);

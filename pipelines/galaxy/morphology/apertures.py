@@ -57,10 +57,9 @@ def coordinates(shape: Ellipses, x: Tensor, y: Tensor, pixel: float = 1.0) -> Co
     axis = (along + across).sqrt_()
     steep = across.mul_(shape.elongation.square()[:, None, None]).add_(along).sqrt_()  # g m
     axis_safe = axis.clamp(min=0.5 * pixel)
-    gradient = (steep / axis_safe).clamp_(min=1.0)
-    bend = 1.0 + shape.elongation.square()[:, None, None] - gradient.square()  # g lap(g)
-    shift = bend * (pixel**2 / 24.0) / axis_safe
-    return Coordinates(axis + shift, gradient)
+    gradient = steep.div_(axis_safe).clamp_(min=1.0)
+    bend = gradient.square().neg_().add_(1.0 + shape.elongation.square()[:, None, None])  # g lap(g)
+    return Coordinates(axis.add_(bend.mul_(pixel**2 / 24.0).div_(axis_safe)), gradient)
 
 
 def pixel_lines(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +71,7 @@ def pixel_lines(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def part_inside(where: Coordinates, radius: Tensor) -> Tensor:
     """Part of each pixel inside the ellipse of semi-major axis `radius` [b]: float [b, y, x] in 0..1."""
-    return ((radius.to(where.axis.dtype)[:, None, None] - where.axis) / where.gradient + 0.5).clamp_(0.0, 1.0)
+    return (radius.to(where.axis.dtype)[:, None, None] - where.axis).div_(where.gradient).add_(0.5).clamp_(0.0, 1.0)
 
 
 class Growth(NamedTuple):

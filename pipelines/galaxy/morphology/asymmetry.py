@@ -177,8 +177,8 @@ def find_centres(parts: list[Stamps], searches: list[Search]) -> list[Centre]:
 
     Without the compiled sums, stamps are searched in groups of similar circles: the largest sets the windows of its group.
     """
+    masked = torch.cat([_masked_near(part, search) for part, search in zip(parts, searches, strict=True)])
     stamps, search = merge(parts), Search(*(torch.cat(entries) for entries in zip(*searches, strict=True)))
-    masked = _masked_near(stamps, search)
     if _compiled(stamps):
         groups = [which for which in (masked.nonzero()[:, 0], (~masked).nonzero()[:, 0]) if len(which)]
     else:

@@ -95,8 +95,9 @@ class _Sorted:
     """Pixel values of each stamp in order, with prefix sums: clipping is a narrowing of the index range [low, high)."""
 
     def __init__(self, values: Tensor, chosen: Tensor):
-        self.ordered = sort_pixels(torch.where(chosen, values, torch.inf).flatten(1)).double()
         self.number = chosen.flatten(1).sum(1)
+        ordered = sort_pixels(torch.where(chosen, values, torch.inf).flatten(1))
+        self.ordered = ordered[:, : max(1, int(self.number.max()))].double().contiguous()
         finite = torch.where(torch.isfinite(self.ordered), self.ordered, 0.0)
         zero = finite.new_zeros(len(finite), 1)
         self.shift = finite.sum(1, keepdim=True) / self.number.clamp(min=1)[:, None]  # keeps the variance exact
