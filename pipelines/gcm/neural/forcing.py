@@ -21,7 +21,7 @@ def _seconds(times: np.ndarray, since: np.datetime64) -> np.ndarray:
     return (np.asarray(times, "datetime64[s]") - since.astype("datetime64[s]")) / np.timedelta64(1, "s")
 
 
-def _seen(valid: np.datetime64, shift_hours: float) -> np.datetime64:
+def seen(valid: np.datetime64, shift_hours: float) -> np.datetime64:
     """The time whose sea surface serves at `valid`."""
     return np.datetime64(valid, "s") - np.timedelta64(round(shift_hours * 3600), "s")
 
@@ -29,7 +29,7 @@ def _seen(valid: np.datetime64, shift_hours: float) -> np.datetime64:
 def select(times: np.ndarray, valid: np.datetime64, *, shift_hours: float = 0.0) -> int:
     """Index of the time in ascending `times` [t] datetime64 that serves at `valid`."""
     axis = _seconds(times, times[0])
-    index = np.interp(_seconds(_seen(valid, shift_hours), times[0]), axis, np.arange(len(axis)))
+    index = np.interp(_seconds(seen(valid, shift_hours), times[0]), axis, np.arange(len(axis)))
     return int(np.round(index))
 
 
@@ -44,7 +44,7 @@ def check_coverage(
     if len(times) == 0:
         raise DataError("the forcing has no times", hint="sea_surface_temperature and sea_ice_cover are needed")
     first, last = np.datetime64(times[0], "s"), np.datetime64(times[-1], "s")
-    wanted = [_seen(moment, shift_hours) for moment in ((start, start) if persist else (start, end))]
+    wanted = [seen(moment, shift_hours) for moment in ((start, start) if persist else (start, end))]
     gaps = np.diff(np.asarray(times, "datetime64[s]"))
     wide = np.flatnonzero(gaps > 2 * tolerance)
     within = [i for i in wide if times[i] + tolerance < wanted[1] and times[i + 1] - tolerance > wanted[0]]

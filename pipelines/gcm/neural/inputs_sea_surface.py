@@ -71,12 +71,18 @@ class SeaSurface:
         warmer = self.increment if name == "sea_surface_temperature" else 0.0
         return layout.from_standard(self.plan, (x + warmer).astype(np.float32)[..., None, None])
 
-    def check(self, end: np.datetime64, tolerance: np.timedelta64) -> None:
-        """DataError unless the file covers the run from `start` to `end`, and both its ends can be read."""
+    def check(self, end: np.datetime64, tolerance: np.timedelta64, progress: Progress = Progress()) -> None:  # noqa: B008
+        """DataError unless the file covers the run from `start` to `end`, and both its ends can be read.
+
+        A model's own tolerance may be a year: that the file ends before the run is said.
+        """
         if self.times is not None:
             forcing.check_coverage(
                 self.times, self.start, end, tolerance=tolerance, shift_hours=self.shift_hours, persist=self.persist
             )
+            series = len(self.times) > 1 and not self.persist
+            if series and forcing.seen(end, self.shift_hours) - self.times[-1] > np.diff(self.times).max():
+                progress.warn(f"the sea surface ends at {str(self.times[-1])[:16]}: its last fields serve for the rest of the run")
         self.at(self.start)
         self.at(end)
 

@@ -58,7 +58,7 @@ def prepare(settings: Rollout, progress: Progress, platform: str) -> NeuralInteg
     inputs, state, start, title = _start(settings, model, config, progress)
     sea = _sea(settings, config, model.plan, start, progress)
     end = start + np.timedelta64(round(settings.days * 86400), "s")
-    sea.check(end, _tolerance(config))
+    sea.check(end, _tolerance(config), progress)
     layout = _layout(settings, model, config, start)
     progress.note(f"{title}; {settings.members} member{'s' if settings.members > 1 else ''}")
     return NeuralIntegration(

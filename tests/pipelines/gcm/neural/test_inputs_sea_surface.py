@@ -9,6 +9,7 @@ from sciml.kernels.sphere.plan import make_plan
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.gcm.neural.inputs_sea_surface import NAMES, read_sea_surface, simulated_sea_surface
 from sciml.pipelines.gcm.setups import simulated
+from sciml.pipelines.progress import Progress
 
 START = np.datetime64("2020-01-03", "s")
 
@@ -82,6 +83,22 @@ def test_coverage_is_checked_before_the_run(plan, tmp_path):
     sea.check(np.datetime64("2020-01-05T12", "s"), tolerance)
     with pytest.raises(DataError):
         sea.check(np.datetime64("2020-01-09", "s"), tolerance)
+
+
+@pytest.mark.parametrize(("end", "options", "said"), [
+    ("2020-01-06", {}, 0), ("2020-01-09", {}, 1), ("2020-01-09", {"persist": True}, 0), ("2020-01-09", {"shift_hours": 96.0}, 0),
+])  # fmt: skip
+def test_a_file_that_ends_before_the_run_is_named(end, options, said, plan, tmp_path):
+    class Said(Progress):
+        warnings = 0
+
+        def warn(self, text):
+            assert "ends at 2020-01-05T00:00" in text
+            self.warnings += 1
+
+    told = Said()
+    read(series(plan), plan, tmp_path, **options).check(np.datetime64(end, "s"), np.timedelta64(366, "D"), told)
+    assert told.warnings == said
 
 
 def test_a_single_time_serves_within_the_tolerance(plan, tmp_path):
