@@ -117,12 +117,8 @@ def find_bundles(path: Path, arm: str = "auto", images: bool = True, table: bool
         DataError: nothing trained there. SettingsError: the run has no such arm.
     """
     path = Path(path)
-    if (path / "config.json").is_file() and (path / "model.safetensors").is_file():
-        try:
-            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path / 'config.json'}: not valid JSON: {error}") from None
-        return [load_bundle(path / "model.safetensors", config)]
+    if exported := exported_models(path):
+        return [_load_exported(folder) for folder in exported]
     folder = run_folder(path)
     files = {}
     for file in sorted((folder / "checkpoints").glob(f"{PREFIX}*.safetensors"), key=lambda file: file.stem):
@@ -135,6 +131,21 @@ def find_bundles(path: Path, arm: str = "auto", images: bool = True, table: bool
     if wanted not in files:
         raise SettingsError(f"{folder} has no {wanted} model; it has {', '.join(files)}", hint="choose one with --arm")
     return [load_bundle(file) for file in files[wanted]]
+
+
+def exported_models(path: Path) -> list[Path]:
+    """The folders with config.json and model.safetensors: `path` itself, or one below it for each of several models."""
+    folders = [path, *sorted(path.glob(f"{PREFIX}*"))] if path.is_dir() else []
+    found = [f for f in folders if (f / "config.json").is_file() and (f / "model.safetensors").is_file()]
+    return found[:1] if path in found else found
+
+
+def _load_exported(folder: Path) -> Bundle:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{folder / 'config.json'}: not valid JSON: {error}") from None
+    return load_bundle(folder / "model.safetensors", config)
 
 
 def run_folder(path: Path) -> Path:

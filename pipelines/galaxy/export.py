@@ -1,5 +1,7 @@
 """`sciml galaxy export`: model.safetensors, config.json, a model card, and model.onnx on request.
 
+Of several models (folds, members) each has a folder of its own beside the card: model-FOLD or model-FOLD-MEMBER.
+
 model.onnx has the inputs `image` [b, band, y, x] (prepared as config.json's "pixels" says), `continuous` [b, c], `missing` [b, c] and
 `categorical` [b, k] (as "columns" says), as far as the model sees them, and the output `logits` [b, class].
 """
@@ -18,19 +20,18 @@ from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.progress import Progress
 from sciml.pipelines.run import Run
 
-from .bundle import FORMAT, Bundle, find_bundles, run_folder
+from .bundle import FORMAT, PREFIX, Bundle, exported_models, find_bundles, run_folder
 from .tabular.batch import TableBatch
 from .training_settings import Export
 from .using import measures
+
+_FILES = ("config.json", "model.safetensors", "model.onnx")
 
 
 def export(settings: Export, progress: Progress | None = None) -> Path:
     """Write the folder `settings.to`; returns it."""
     progress = progress or Progress()
-    bundles = find_bundles(settings.model, settings.arm)
-    if len(bundles) > 1:
-        progress.warn(f"the run has {len(bundles)} models of this arm (folds, members); the first is exported")
-    bundle, folder = bundles[0], settings.to
+    bundles, folder = find_bundles(settings.model, settings.arm), settings.to
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not settings.overwrite):
         raise SettingsError(f"{folder}: exists and is not an empty folder", hint="give another --to, or --overwrite")
     if settings.onnx and importlib.util.find_spec("onnx") is None:
@@ -39,33 +40,53 @@ def export(settings: Export, progress: Progress | None = None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made: {error.strerror}", hint="give another --to") from None
+    source = None if exported_models(settings.model) else run_folder(settings.model)
+    results = None if source is None else Run(source).read_json("results.json")
+    for old in exported_models(folder):  # another number of models may have been there
+        for name in _FILES:
+            (old / name).unlink(missing_ok=True)
+        if old != folder and not any(old.iterdir()):
+            old.rmdir()
+    for bundle in bundles:
+        _export_one(bundle, folder if len(bundles) == 1 else folder / _name(bundle, bundles), settings.onnx)
+    _write(folder / "README.md", model_card(bundles[0], results, len(bundles)))
+    progress.note(f"wrote {folder}" + (f" with {len(bundles)} models, whose probabilities are averaged" if len(bundles) > 1 else ""))
+    return folder
+
+
+def _export_one(bundle: Bundle, folder: Path, onnx: bool) -> None:
+    folder.mkdir(exist_ok=True)
     tensors = {f"model.{n}": v.detach().cpu().numpy() for n, v in bundle.model.state_dict().items()}
     if bundle.preprocessor is not None:
         tensors |= {f"columns.{n}": a for n, a in bundle.preprocessor.arrays.items()}
     save_tensors(folder / "model.safetensors", tensors, {"format": FORMAT})
     config = {name: value for name, value in bundle.header().items() if name != "curves"}
     _write(folder / "config.json", json.dumps(plain(config), indent=1, ensure_ascii=False))
-    source = None if (settings.model / "config.json").is_file() else run_folder(settings.model)
-    results = None if source is None else Run(source).read_json("results.json")
-    _write(folder / "README.md", model_card(bundle, results))
-    if settings.onnx:
+    if onnx:
         write_onnx(bundle, folder / "model.onnx")
-    progress.note(f"wrote {folder}")
-    return folder
+
+
+def _name(bundle: Bundle, bundles: list[Bundle]) -> str:
+    members = any(one.facts.get("member", 0) for one in bundles)
+    return f"{PREFIX}{bundle.facts['fold']}" + (f"-{bundle.facts.get('member', 0)}" if members else "")
 
 
 def _write(path: Path, text: str) -> None:
     write_atomic(path, text.encode())
 
 
-def model_card(bundle: Bundle, results: dict | None) -> str:
-    """README.md with the hub's front matter: what it is, what it was trained on, how it scored, how to use it, limits."""
+def model_card(bundle: Bundle, results: dict | None, models: int = 1) -> str:
+    """README.md with the hub's front matter: what it is, what it was trained on, how it scored, how to use it, limits.
+
+    bundle: one of `models` of the same arm.
+    """
     shape, facts = bundle.model.shape, bundle.facts
     sees = {"fusion": "cutout and table", "image": "cutout", "table": "table"}[bundle.arm]
     lines = [
         "---", "library_name: sciml", "pipeline_tag: image-classification", "tags: [astronomy, galaxies, mergers]", "---", "",
         f"# {', '.join(bundle.classes)} from {sees}", "",
-        f"{facts['parameters']:,} parameters"
+        (f"{models} models, whose probabilities are averaged, of {facts['parameters']:,} parameters each"
+         if models > 1 else f"{facts['parameters']:,} parameters")
         + (f", image encoder `{shape.backbone}` for {shape.image_size} px in {', '.join(facts['bands'])}" if shape.backbone else "")
         + (f", table encoder `{shape.table}` for {len(bundle.preprocessor.columns)} columns" if shape.table else "")
         + (f", fusion `{shape.fusion}`" if shape.backbone and shape.table else "") + ".", "",
