@@ -48,7 +48,7 @@ CLONES_FMA static void place(const Ellipses *e, float x, float y, float step, fl
 
 static inline void add(Node *curve, float edge, float per_step, long bins, double flux, double area) {
     float at = edge * per_step;
-    long bin = at <= 0.0f ? 0 : at >= (float)(bins - 1) ? bins - 1 : (long)at;
+    long bin = !(at > 0.0f) ? 0 : at >= (float)(bins - 1) ? bins - 1 : (long)at;
     double *node = curve[bin], change[4] = {flux, flux * edge, area, area * edge};
     for (int k = 0; k < 4; k++) node[k] += change[k];
 }
@@ -63,6 +63,10 @@ static inline void deposit(Node *curve, float axis, float gradient, float pixel,
 
 static void one(const float *image, const uint8_t *valid, long height, long width, const double shape[4], double step, long core, long split,
                 long bins, const Row *row, Node *curve, double *flux, double *area) {
+    if (!(isfinite(shape[0]) && isfinite(shape[1]) && isfinite(step))) { /* no centre, no curve */
+        for (long k = 0; k <= bins; k++) flux[k] = area[k] = NAN;
+        return;
+    }
     Ellipses e = {(float)shape[0], (float)shape[1], (float)cos(shape[3]), (float)sin(shape[3]), (float)(shape[2] * shape[2])};
     long middle_x = (long)floor(shape[0] + 0.5), middle_y = (long)floor(shape[1] + 0.5);
     float per_step = (float)(1.0 / step), cell = 1.0f / (float)split, first = 0.5f * cell - 0.5f;

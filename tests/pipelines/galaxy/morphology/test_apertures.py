@@ -84,3 +84,12 @@ def test_compiled_curves_are_those_of_torch(monkeypatch, centre, elongation, the
     for ours, theirs in zip(compiled, growth(*given), strict=True):
         # float32 edges near a node may fall to either side of it
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-5 * float(theirs.abs().max()))
+
+
+@pytest.mark.skipif(apertures._growth is None, reason="the compiled curves are not built")
+def test_without_a_centre_there_is_no_curve():
+    image = torch.ones(2, 20, 30)
+    for wrong in (np.nan, np.inf):
+        shape = Ellipses.circles(torch.tensor([[wrong, 3.0], [9.0, 8.0]], dtype=torch.float64))
+        found = growth(image, image > 0, shape, torch.tensor([[20, 30]] * 2))
+        assert found.flux[0].isnan().all() and found.flux[1, -1] == pytest.approx(600, rel=1e-5)
