@@ -21,7 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WIDEST = 4  # pixels a side of a result that is computed here; on wider ones oneDNN is at least as fast
-WIDEST_DEPTHWISE = 8  # and so it is with depthwise kernels of 3 pixels on any map: 0.1 ms where 5 pixels take 5 ms
+# and so it is with depthwise kernels of 3 pixels on any map: 0.1 ms where 5 pixels take 5 ms
+WIDEST_DEPTHWISE = 16
+WIDEST_PAIRS = 8  # of a result each of whose pixels is paired with each of the map's; on wider ones rows are
 
 
 class Tap(NamedTuple):
@@ -59,7 +61,8 @@ class Conv2d(nn.Conv2d):
         kernel, stride, padding = self.kernel_size[0], self.stride[0], self.padding[0]
         side = (image.shape[-1] + 2 * padding - kernel) // stride + 1
         if self.groups == self.in_channels == self.out_channels and kernel > 1:
-            return "depthwise" if kernel > 3 and 0 < side <= WIDEST_DEPTHWISE and image.shape[-1] <= 2 * side else ""
+            widest = WIDEST_DEPTHWISE if stride == 1 else WIDEST_PAIRS
+            return "depthwise" if kernel > 3 and 0 < side <= widest and image.shape[-1] <= 2 * side else ""
         if self.groups > 1 or not 0 < side <= WIDEST:
             return ""
         if kernel == 1:
@@ -120,10 +123,8 @@ class _Depthwise(torch.autograd.Function):
         of_map = _native(change, x, weight, stride, padding, len(weight)) if for_map else None
         of_weight = None
         if for_weight:
-            # every pixel of the result with every pixel of the map, then the pairs of each tap together
-            pairs = torch.bmm(_first(change).mT, _first(x))
-            fold = tap_of_pairs(x.shape[-1], change.shape[-1], weight.shape[-1], stride, padding).to(x.dtype)
-            of_weight = (pairs.flatten(1) @ fold).view_as(weight)
+            gradient = _depthwise_pairs if change.shape[-1] <= WIDEST_PAIRS else _depthwise_rows
+            of_weight = gradient(change, x, weight.shape[-1], stride, padding).view_as(weight)
         return of_map, of_weight, None, None
 
 
@@ -148,6 +149,21 @@ def _dense_weight(change: Tensor, image: Tensor, shape: torch.Size, places: Plac
         values = image[:, down.map, right.map].flatten(0, 2)
         torch.mm(change[:, down.result, right.result].flatten(0, 2).t(), values, out=found[:, down.number, right.number])
     return found.permute(0, 3, 1, 2)
+
+
+def _depthwise_pairs(change: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """Gradient [n, a c] of the weight: every pixel of the result with every pixel of the map, then the pairs of each tap together."""
+    pairs = torch.bmm(_first(change).mT, _first(x))
+    return pairs.flatten(1) @ tap_of_pairs(x.shape[-1], change.shape[-1], kernel, stride, padding).to(x.dtype)
+
+
+def _depthwise_rows(change: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """The same for stride 1: for each vertical tap the rows it joins, each of their pixels with each, then those of each tap together."""
+    n, side, width = x.shape[1], change.shape[-1], x.shape[-1]
+    rows = change.permute(1, 2, 0, 3).reshape(n, -1, side)  # [n, i b, j]
+    image = F.pad(x.permute(1, 2, 0, 3), (0, 0, 0, 0, padding, padding))  # [n, y, b, x]
+    pairs = [torch.bmm(rows.mT, image[:, a : a + side].reshape(n, -1, width)) for a in range(kernel)]
+    return torch.stack(pairs, 1).flatten(2) @ line_of_taps(width, side, kernel, stride, padding).to(x.dtype).flatten(0, 1)
 
 
 def _native(change: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, groups: int) -> Tensor:
@@ -184,12 +200,19 @@ def places(width: int, side: int, kernel: int, stride: int, padding: int) -> Pla
 
 
 @lru_cache(maxsize=64)
-def tap_of_pairs(width: int, side: int, kernel: int, stride: int, padding: int) -> Tensor:
-    """[side^2 width^2, kernel^2], 1 where the tap joins that pixel of the result with that of the map."""
+def line_of_taps(width: int, side: int, kernel: int, stride: int, padding: int) -> Tensor:
+    """[side, width, kernel] along one axis: 1 where the tap joins that pixel of the result with that of the map."""
     line = torch.zeros(side, width, kernel)
     for number in range(kernel):
         for i in range(side):
             at = i * stride + number - padding
             if 0 <= at < width:
                 line[i, at, number] = 1.0
+    return line
+
+
+@lru_cache(maxsize=64)
+def tap_of_pairs(width: int, side: int, kernel: int, stride: int, padding: int) -> Tensor:
+    """[side^2 width^2, kernel^2], the same in the plane."""
+    line = line_of_taps(width, side, kernel, stride, padding)
     return torch.einsum("iya,jxc->ijyxac", line, line).reshape(side**2 * width**2, kernel**2)

@@ -20,6 +20,8 @@ CASES = {
     "dense, kernel beyond the map": (3, 5, 2, 7, 1, 3, 1, False),
     "depthwise": (8, 8, 4, 5, 1, 2, 8, True),
     "depthwise, every second pixel": (8, 8, 9, 5, 2, 2, 8, False),
+    "depthwise, rows": (8, 8, 16, 5, 1, 2, 8, False),
+    "depthwise, rows without padding": (4, 4, 15, 7, 1, 0, 4, True),
     "depthwise, kernel beyond the map": (8, 8, 2, 7, 1, 3, 8, True),
     "pointwise": (6, 10, 4, 1, 1, 0, 1, True),
     "pointwise, every second pixel": (6, 10, 7, 1, 2, 0, 1, False),
@@ -70,7 +72,7 @@ def test_elsewhere_torch_computes():
         assert other._kind(image.float()) == ""
     small_maps.adopt(wide)
     assert wide._kind(torch.zeros(1, 6, 8, 8)) == "" and wide._kind(torch.zeros(1, 6, 2, 2)) == "dense"
-    for kernel, side, kind in ((3, 4, ""), (5, 4, "depthwise"), (5, 8, "depthwise"), (5, 9, "")):
+    for kernel, side, kind in ((3, 4, ""), (5, 4, "depthwise"), (5, 16, "depthwise"), (5, 17, "")):
         deep = nn.Conv2d(6, 6, kernel, padding=kernel // 2, groups=6)
         small_maps.adopt(deep)
         assert deep._kind(torch.zeros(1, 6, side, side)) == kind
