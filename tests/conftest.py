@@ -58,9 +58,10 @@ def sciml(tmp_path):
 
 
 # Importing torch takes longer than most of what is tested: one process imports everything, and each command runs in a
-# copy of it, with its own signals, folder, output and exit code.
+# copy of it, with its own signals, folder, output and exit code. What a command imported late, the next one finds there.
+# Not jax, which forbids copies of a process that runs it.
 _SERVER = """
-import importlib, json, os, signal, sys
+import contextlib, gc, importlib, json, os, signal, sys
 import matplotlib.pyplot
 from sciml.cli.main import main
 MODULES = {"kd": ("export", "predict", "survey"), "galaxy": ("experiment", "export", "fit", "predict")}
@@ -68,6 +69,8 @@ for line in sys.stdin:
     call = json.loads(line)
     for name in MODULES.pop(call["arguments"][0], ()):
         importlib.import_module(f"sciml.pipelines.{call['arguments'][0]}.{name}")
+    gc.freeze()  # a collection in the copy would touch, and so copy, all memory
+    known, late = set(sys.modules), call["out"] + ".modules"
     child = os.fork()
     if child == 0:
         signal.alarm(240)
@@ -77,8 +80,16 @@ for line in sys.stdin:
         sys.argv = ["sciml", *call["arguments"]]
         code = main()
         sys.stdout.flush(), sys.stderr.flush()
+        with open(late, "w") as file:
+            json.dump([name for name in sys.modules if name not in known], file)
         os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    if os.path.exists(late):
+        for name in json.load(open(late)):
+            if name.partition(".")[0] not in ("jax", "jaxlib", "flax", "optax"):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+        os.remove(late)
 """
 
 
