@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.cli.main import main
 from sciml.pipelines.readers.forecast import open_forecast
 
 INSTALLED = Path(sys.executable).with_name("sciml")
@@ -18,19 +17,6 @@ DATA = Path(__file__).resolve().parents[3] / "shared/data/gcm"
 ERA5, SURFACE = DATA / "era5_tl31_19590102T00.nc", DATA / "surface_tl63.nc"
 COARSE = ("--truncation", "T21", "--levels", "5", "--every-hours", "6")
 LEVELS = ("--output-levels", "250,500,850")
-
-
-@pytest.fixture
-def run_here(capsys, monkeypatch):
-    """`run_here("rollout", ...)` -> (exit code, stdout, stderr) of `sciml gcm ...` in this process."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["gcm", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

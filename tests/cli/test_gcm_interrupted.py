@@ -33,10 +33,15 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def resume(folder: Path, run: str, *extra: str) -> tuple[int, str, str]:
-    line = [sys.executable, "-m", "sciml.cli", "gcm", "rollout", "--resume", run, *extra]
-    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=200)
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def resume(run_here, monkeypatch):
+    """`resume(folder, "run", ...)` -> (exit code, stdout, stderr), in this process: the run began in another one."""
+
+    def run(folder: Path, run: str, *extra: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        return run_here("rollout", "--resume", run, *extra)
+
+    return run
 
 
 def wait_for_frames(path: Path, count: int, process: subprocess.Popen) -> None:
@@ -70,7 +75,7 @@ def whole(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("frames", [pytest.param(1, marks=pytest.mark.slow), 20])
-def test_kill_9_keeps_every_frame_and_resumes_to_the_same_bits(tmp_path, whole, frames):
+def test_kill_9_keeps_every_frame_and_resumes_to_the_same_bits(tmp_path, whole, frames, resume):
     process = start(tmp_path, "--out", "run")
     wait_for_frames(tmp_path / "run/rollout.nc", frames, process)
     process.send_signal(signal.SIGKILL)
@@ -84,7 +89,7 @@ def test_kill_9_keeps_every_frame_and_resumes_to_the_same_bits(tmp_path, whole, 
     assert_same(whole, tmp_path / "run")
 
 
-def test_sigterm_finishes_the_step_and_leaves_a_checkpoint(tmp_path, whole):
+def test_sigterm_finishes_the_step_and_leaves_a_checkpoint(tmp_path, whole, resume):
     process = start(tmp_path, "--out", "run")
     wait_for_frames(tmp_path / "run/rollout.nc", 5, process)
     process.send_signal(signal.SIGTERM)
@@ -97,7 +102,7 @@ def test_sigterm_finishes_the_step_and_leaves_a_checkpoint(tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_time_is_up_then_resumed(tmp_path, whole):
+def test_time_is_up_then_resumed(tmp_path, whole, resume):
     code, out, err = finish(start(tmp_path, "--out", "run", "--max-minutes", "0.001", "--json"))
     assert code == 0 and json.loads(out)["status"]["state"] == "stopped" and "--resume run" in err, err
     code, _, err = resume(tmp_path, "run", "--max-minutes", "5")
@@ -106,7 +111,7 @@ def test_time_is_up_then_resumed(tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_extended(tmp_path, whole):
+def test_a_finished_run_is_extended(tmp_path, whole, resume):
     """The frames are those of one long run."""
     code, _, err = finish(start(tmp_path, "--out", "run", "--days", "1"))
     assert code == 0, err
@@ -118,7 +123,7 @@ def test_a_finished_run_is_extended(tmp_path, whole):
     assert code == 2 and "only be extended" in err
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
+def test_resuming_a_finished_run_changes_nothing(tmp_path, whole, resume):
     shutil.copytree(whole, tmp_path / "run")
     code, _, err = resume(tmp_path, "run")
     assert code == 0 and "has all its frames" in err, err
@@ -127,7 +132,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_a_full_disk_keeps_the_frames_and_says_where(tmp_path, whole):
+def test_a_full_disk_keeps_the_frames_and_says_where(tmp_path, whole, resume):
     """A limit on the size of files stands for the disk."""
     with open(whole / "rollout.nc", "rb"):
         limit = 400_000
@@ -154,12 +159,12 @@ def test_a_full_disk_keeps_the_frames_and_says_where(tmp_path, whole):
     [(("--levels", "9"), "the run has 4, now 9"), (("--truncation", "T31"), "the run has T21, now T31"),
      (("--seed", "3"), "the run has 0, now 3")],
 )  # fmt: skip
-def test_a_resumed_run_keeps_its_settings(whole, option, words):
+def test_a_resumed_run_keeps_its_settings(whole, option, words, resume):
     code, _, err = resume(whole.parent, "run", *option)
     assert code == 2 and words in err
 
 
-def test_a_run_whose_frames_are_gone(tmp_path, whole):
+def test_a_run_whose_frames_are_gone(tmp_path, whole, resume):
     shutil.copytree(whole, tmp_path / "run")
     os.unlink(tmp_path / "run/rollout.nc")
     code, _, err = resume(tmp_path, "run", "--days", "3")

@@ -99,15 +99,15 @@ def test_the_sizes_of_a_run_are_said_without_running(tmp_path):
         ({"options": ("--output-levels", "501")}, 2, "no 501 hPa"),
     ],
 )
-def test_bad_input_ends_before_any_long_work(tmp_path, change, code, words):
+def test_bad_input_ends_before_any_long_work(run_here, tmp_path, change, code, words):
     with xr.open_dataset(ERA5) as file:
         ds = file.load()
     ds = ds.drop_vars(change.get("drop", [])).isel(level=change.get("levels", slice(None)))
     ds.to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     options = change.get("options", ("--days", "0.25"))
-    done = sciml("--checkpoint", MINI, "--initial", "bad.nc", "--to", "f.nc", "--out", "run", *options, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert words in done.stderr and "Traceback" not in done.stderr
+    line = ("rollout", "--checkpoint", MINI, "--initial", "bad.nc", "--to", "f.nc", "--out", "run", *options)
+    found, _, err = run_here(*line)
+    assert found == code and words in err and "Traceback" not in err, err
     assert {path.name for path in tmp_path.iterdir()} == {"bad.nc"}
 
 
@@ -120,7 +120,7 @@ def test_bad_input_ends_before_any_long_work(tmp_path, change, code, words):
         (("--means", "daily"), 2, "--checkpoint FILE.pkl"),
     ],
 )
-def test_options_that_exclude_each_other(tmp_path, options, code, words):
-    done = sciml(*options, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert words in done.stderr and "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+def test_options_that_exclude_each_other(run_here, tmp_path, options, code, words):
+    found, _, err = run_here("rollout", *options)
+    assert found == code and words in err and "Traceback" not in err, err
+    assert not list(tmp_path.iterdir())
