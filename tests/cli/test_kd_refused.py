@@ -1,11 +1,7 @@
-"""What `sciml kd fit` refuses before it writes anything, and what two processes say together."""
+"""What `sciml kd fit` refuses before it writes anything."""
 
 import shutil
-import socket
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import xarray as xr
 
@@ -34,20 +30,3 @@ def test_too_few_forecasts_to_choose_by(home, command):
     )
     assert done.returncode == 3 and "validation block" in done.stderr and "--limit" in done.stderr, done.stderr
     assert not (home / "few").exists()
-
-
-def test_two_processes_speak_once(home, tiny):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "-m", "sciml.cli"]
-    line = [sys.executable, "-m", *launcher, "kd", "fit", "--observations", "obs.nc", *tiny, "--out", "two"]
-    done = subprocess.run(line, cwd=home, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
-    assert done.returncode == 0, done.stderr
-    said = [
-        text for text in done.stderr.splitlines() if "device cpu" in text or "past of" in text or "train 20" in text
-    ]
-    assert len(said) == 3, done.stderr
-    assert np.isfinite(
-        [float(n) for n in done.stdout.split() if n.count(".") == 1 and n.replace(".", "").isdigit()]
-    ).all()
