@@ -5,6 +5,12 @@ import json
 import pytest
 
 
+@pytest.fixture
+def sciml(command, tmp_path):
+    """Runs a command in the test's own folder."""
+    return lambda *arguments: command(*arguments, folder=tmp_path)
+
+
 def test_bench_kd(sciml):
     sizes = "--history 5 --horizon 2 --hidden 4 --windows 128 --repeats 1 --no-peers"
     done = sciml("bench", "kd", *sizes.split(), "--json")
