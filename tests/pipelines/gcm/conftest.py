@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -85,6 +86,15 @@ def random_state(plan, levels, seed=0, tracers=(CLOUD_ICE, CLOUD_LIQUID, SPECIFI
     pressure = pressure + mean.reshape(mean.shape[:-1] + (1,) * (len(members) + 1))
     orography = random_field(plan, rng, 1, 1e-3, slope=2.0)
     return State(vorticity, divergence, temperature, pressure, dict(zip(tracers, others, strict=True))), orography
+
+
+@pytest.fixture(autouse=True)
+def _compiled_quickly(request):
+    """Most time goes to compiling programs that run for milliseconds. Tests of commands and slow ones compile as users do."""
+    quick = request.node.get_closest_marker("slow") is None
+    jax.config.update("jax_disable_most_optimizations", quick)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture
