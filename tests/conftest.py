@@ -40,6 +40,17 @@ def _empty_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def compiled_quickly(request):
+    """JAX programs that run for milliseconds are compiled without most optimizations, which take far longer. Slow tests,
+    and those of commands, compile as users do."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", request.node.get_closest_marker("slow") is None)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
 def sciml(tmp_path):
     """Runs the command line in a process of its own and returns it, finished: `sciml("runs", "list").stdout`."""
 

@@ -16,6 +16,8 @@ from safetensors.numpy import load_file
 LONG = (
     "--hidden", "4", "--epochs", "10", "--archive-epochs", "5", "--seeds", "1", "--batch-size", "16", "--no-control", "--threads", "1",
 )  # fmt: skip
+# A command that may use several processes starts them early: refused, it leaves one that imports torch to the next test.
+ALONE = ("--workers", "1")
 # Checkpoints after every epoch instead of every 20 s; spawned workers import this file, too.
 EAGER = """
 import sys
@@ -84,7 +86,7 @@ def descendants(pid: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def whole(home, command):
-    done = command("kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "1", "--out", "whole", folder=home)
+    done = command("kd", "fit", "--observations", "obs.nc", *LONG, *ALONE, "--out", "whole", folder=home)
     assert done.returncode == 0, done.stderr
     return home / "whole"
 
@@ -153,18 +155,18 @@ def test_ctrl_c_reaches_workers_that_still_start(home):
 
 
 def test_time_is_up_then_resumed(home, command, whole):
-    line = ("kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "1", "--out", "timed")
+    line = ("kd", "fit", "--observations", "obs.nc", *LONG, *ALONE, "--out", "timed")
     done = command(*line, "--max-minutes", "0.004", "--json", folder=home)
     assert done.returncode == 0 and "--resume timed" in done.stderr
     assert json.loads(done.stdout)["status"]["state"] == "stopped"
-    done = command("kd", "fit", "--resume", "timed", "--max-minutes", "5", folder=home)
+    done = command("kd", "fit", "--resume", "timed", *ALONE, "--max-minutes", "5", folder=home)
     assert done.returncode == 0, done.stderr
     assert_same_run(home / "timed", whole)
 
 
 def test_resuming_a_finished_run_changes_nothing(home, command, whole):
     shutil.copytree(whole, home / "finished")
-    assert command("kd", "fit", "--resume", "finished", folder=home).returncode == 0
+    assert command("kd", "fit", "--resume", "finished", *ALONE, folder=home).returncode == 0
     assert_same_run(home / "finished", whole)
 
 
@@ -174,7 +176,7 @@ def test_resuming_a_finished_run_changes_nothing(home, command, whole):
      (("--observations", "other.nc"), "the run has obs.nc, now other.nc")],
 )  # fmt: skip
 def test_a_resumed_run_keeps_its_settings(home, command, option, words):
-    done = command("kd", "fit", "--resume", "run", *option, folder=home)
+    done = command("kd", "fit", "--resume", "run", *option, *ALONE, folder=home)
     assert done.returncode == 2 and option[0] in done.stderr and words in done.stderr
 
 
@@ -183,23 +185,23 @@ def test_a_resumed_run_keeps_its_files(home, command, tmp_path):
         shutil.copy(home / name, tmp_path)
     shutil.copytree(home / "run", tmp_path / "run")
     (tmp_path / "obs.nc").write_bytes((tmp_path / "obs.nc").read_bytes() + b" ")
-    done = command("kd", "fit", "--resume", "run", folder=tmp_path)
+    done = command("kd", "fit", "--resume", "run", *ALONE, folder=tmp_path)
     assert done.returncode == 3 and "obs.nc: has changed" in done.stderr
     (tmp_path / "obs.nc").unlink()
-    done = command("kd", "fit", "--resume", "run", folder=tmp_path)
+    done = command("kd", "fit", "--resume", "run", *ALONE, folder=tmp_path)
     assert done.returncode == 3 and "obs.nc" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_run_from_given_weights_can_be_resumed(home, command):
-    line = ("kd", "fit", "--observations", "obs.nc", *LONG, "--workers", "1", "--init-from", "run", "--out", "begun")
+    line = ("kd", "fit", "--observations", "obs.nc", *LONG, *ALONE, "--init-from", "run", "--out", "begun")
     done = command(*line, "--max-minutes", "0.001", folder=home)
     assert done.returncode == 0 and "--resume begun" in done.stderr, done.stderr
-    done = command("kd", "fit", "--resume", "begun", "--max-minutes", "5", folder=home)
+    done = command("kd", "fit", "--resume", "begun", *ALONE, "--max-minutes", "5", folder=home)
     assert done.returncode == 0, done.stderr
     assert json.loads((home / "begun/status.json").read_text())["state"] == "finished"
 
 
 def test_what_cannot_be_resumed(home, command):
     for name in ("nothing", "obs.nc", "."):
-        done = command("kd", "fit", "--resume", name, folder=home)
+        done = command("kd", "fit", "--resume", name, *ALONE, folder=home)
         assert done.returncode == 3 and name in done.stderr and "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import xarray as xr
 
 def test_a_file_of_settings_beside_resume(home, command, tmp_path):
     (tmp_path / "other.toml").write_text("epochs = 99\n")
-    done = command("kd", "fit", "--resume", "run", "-c", tmp_path / "other.toml", folder=home)
+    done = command("kd", "fit", "--resume", "run", "-c", tmp_path / "other.toml", "--workers", "1", folder=home)
     assert done.returncode == 2 and "--config" in done.stderr and "--resume" in done.stderr
 
 
@@ -19,14 +19,14 @@ def test_joint_without_a_record_leaves_no_folder(home, command, tmp_path, dry):
         ds.isel(time=slice(0, None, 3)).to_netcdf(tmp_path / "nwp.nc", engine="h5netcdf")
     shutil.copy(home / "obs.nc", tmp_path)
     line = ("kd", "fit", "--observations", "obs.nc", "--schedule", "joint", "--history", "4", "--min-history", "0.9")
-    done = command(*line, "--out", "new", *dry, folder=tmp_path)
+    done = command(*line, "--workers", "1", "--out", "new", *dry, folder=tmp_path)
     assert done.returncode == 3 and "record" in done.stderr and "--schedule response" in done.stderr, done.stderr
     assert not (tmp_path / "new").exists()
 
 
 def test_too_few_forecasts_to_choose_by(home, command):
     done = command(
-        "kd", "fit", "--observations", "obs.nc", "--limit", "15", "--history", "2", "--out", "few", folder=home
+        "kd", "fit", "--observations", "obs.nc", "--limit", "15", "--history", "2", "--workers", "1", "--out", "few", folder=home
     )
     assert done.returncode == 3 and "validation block" in done.stderr and "--limit" in done.stderr, done.stderr
     assert not (home / "few").exists()

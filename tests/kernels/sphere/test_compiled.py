@@ -29,6 +29,7 @@ def relative(a, b):
 
 
 @needs_code
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("columns", [2, 9, 33, 200])
 @pytest.mark.parametrize("name", ["T21", custom(11), custom(13)], ids=lambda t: getattr(t, "name", t))

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -89,12 +88,8 @@ def random_state(plan, levels, seed=0, tracers=(CLOUD_ICE, CLOUD_LIQUID, SPECIFI
 
 
 @pytest.fixture(autouse=True)
-def _compiled_quickly(request):
-    """Most time goes to compiling programs that run for milliseconds. Tests of commands and slow ones compile as users do."""
-    quick = request.node.get_closest_marker("slow") is None
-    jax.config.update("jax_disable_most_optimizations", quick)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def _quickly(compiled_quickly):
+    """Quick tests of numbers need no fast program."""
 
 
 @pytest.fixture

@@ -9,6 +9,11 @@ from sciml.pipelines.errors import SettingsError
 from sciml.pipelines.gcm.unroll import PLAIN, repeat, segment_length, unroll
 
 
+@pytest.fixture(autouse=True)
+def _quickly():
+    """The memory that the compiler plans is looked at, so it does all it can."""
+
+
 def turn(x):
     """A nonlinear step with plenty of intermediates."""
     y = jnp.roll(x, 1) * jnp.cos(x)
