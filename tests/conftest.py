@@ -41,8 +41,8 @@ def _empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def compiled_quickly(request):
-    """JAX programs that run for milliseconds are compiled without most optimizations, which take far longer. Slow tests,
-    and those of commands, compile as users do."""
+    """JAX programs that run for milliseconds are compiled without most optimizations, which take far longer. Slow tests
+    and tests that do without this fixture compile as users do."""
     import jax
 
     jax.config.update("jax_disable_most_optimizations", request.node.get_closest_marker("slow") is None)

@@ -29,10 +29,17 @@ def relative(a, b):
 
 
 @needs_code
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("columns", [2, 9, 33, 200])
-@pytest.mark.parametrize("name", ["T21", custom(11), custom(13)], ids=lambda t: getattr(t, "name", t))
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        *(("T21", columns) for columns in (2, 9, 33, 200)),
+        *((custom(n), columns) for n in (11, 13) for columns in (9, 200)),
+        # T21 has them in the quick suite
+        *(pytest.param(custom(n), columns, marks=pytest.mark.slow) for n in (11, 13) for columns in (2, 33)),
+    ],
+    ids=lambda t: getattr(t, "name", t),
+)
 def test_equal_to_the_products(name, columns, precision):
     t = truncation(name) if isinstance(name, str) else name
     if t.nlon % 2:

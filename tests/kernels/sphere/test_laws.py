@@ -3,8 +3,9 @@ import pytest
 from sciml.kernels.sphere import laws
 
 
+# the same laws on one grid suffice for the quick suite
 @pytest.mark.parametrize(
-    "case", ["T21", "TL63", *(pytest.param(name, marks=pytest.mark.slow) for name in ("T42", "T85", "TL127"))]
+    "case", ["TL63", *(pytest.param(name, marks=pytest.mark.slow) for name in ("T21", "T42", "T85", "TL127"))]
 )
 def test_the_transform_keeps_its_laws(case):
     rows = list(laws.measure((case,)))

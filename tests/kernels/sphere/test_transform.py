@@ -30,7 +30,6 @@ CASES += [("T21", "gauss", f"{a}-{b}") for a in ("equator", "whole") for b in ("
 CASES += [(custom(21), "gauss", "auto"), (custom(22), "gauss", "auto"), (custom(22, "cubic"), "gauss", "auto")]
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("precision", sorted(LIMIT))
 @pytest.mark.parametrize(("name", "grid", "fold"), CASES)
 def test_against_the_reference(name, grid, fold, precision):

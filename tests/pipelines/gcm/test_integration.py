@@ -20,8 +20,16 @@ def leaves(carry):
     return [np.asarray(x) for x in jax.tree.leaves(carry)]
 
 
-@pytest.mark.parametrize("scheme", ["imex_rk_sil3", "semi_implicit_leapfrog"])
-@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize(
+    ("scheme", "members"),
+    [
+        ("imex_rk_sil3", 1),
+        ("semi_implicit_leapfrog", 2),
+        # both schemes and both sizes are in the quick suite, not all pairs
+        pytest.param("imex_rk_sil3", 2, marks=pytest.mark.slow),
+        pytest.param("semi_implicit_leapfrog", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_checkpoint_brings_back_every_bit(scheme, members):
     one = made(scheme=scheme, members=members)
     carry = one.advance(one.initial(), 2)
