@@ -1,6 +1,7 @@
 """Diagnostics of a model's settings: the column's water closes, cumulative fields add up, decoders pass them on."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -127,3 +128,35 @@ def test_a_model_carries_its_precipitation_and_decodes_it(little):
         added, first["total_precipitation"], rtol=1e-3, atol=1e-7
     )  # its inputs hardly change in an hour
     assert second["evaporation"].shape == (1, 32, 64)
+
+
+@pytest.mark.parametrize("method", ["rate", "cumulative"])
+def test_water_and_pressure_are_the_originals(case, peer, method):
+    """The original's own classes on the same state and tendencies, first member."""
+    original = pytest.importorskip("neuralgcm.legacy.diagnostics")
+    node = nodes.CombinedDiagnostics((
+        nodes.SurfacePressureDiagnostics(), nodes.PrecipitableWaterDiagnostics(), nodes.PrecipitationMinusEvaporationDiagnostics(method=method),
+    ))  # fmt: skip
+    own, settings, plan, state, tendency, moment = made(case, node)
+    before = {"P_minus_E_cumulative": jnp.full((*plan.nodal_shape, 2, 1), 0.3)}
+    found = own({}, state, tendency, moment, previous=before)
+
+    def theirs(one):
+        rows = jax.tree.map(lambda x: peer.to_rows(plan, x[..., 0, :]), one)
+        return SimpleNamespace(log_surface_pressure=rows.log_surface_pressure, tracers=rows.tracers)
+
+    coords = peer.coordinate_systems.CoordinateSystem(
+        peer.spherical_harmonic.Grid.TL31(spherical_harmonics_impl=peer.spherical_harmonic.RealSphericalHarmonics),
+        peer.sigma_coordinates.SigmaCoordinates.equidistant(settings.model.levels.layers),
+    )
+    options = {"coords": coords, "dt": ATMOSPHERIC.nondim(settings.step_seconds, "s"), "physics_specs": peer.specs, "aux_features": {}}
+    kinds = (original.SurfacePressureDiagnostics, original.PrecipitableWaterDiagnostics)
+    parts = [*(kind(**options) for kind in kinds), original.PrecipitationMinusEvaporationDiagnostics(**options, method=method)]
+    whole = SimpleNamespace(
+        state=theirs(state), tracers=theirs(state).tracers, diagnostics={name: jnp.full((64, 32), 0.3) for name in before}
+    )
+    wanted = {name: x for part in parts for name, x in part(whole, theirs(tendency)).items()}
+    assert set(found) == set(wanted) and len(wanted) == 3
+    for name, x in wanted.items():
+        ours = layout.to_standard(plan, found[name][..., 0, :])[..., 0]
+        assert float(jnp.linalg.norm(ours - x) / jnp.linalg.norm(x)) < 1e-5, name
