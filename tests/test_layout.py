@@ -17,7 +17,7 @@ SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 INITS = [path for path in SOURCES if path.name == "__init__.py"]
 MODULES = [path for path in SOURCES if path.name not in ("__init__.py", "__main__.py")]
 
-SHARED = {"settings", "errors", "registry", "run", "page", "measurements", "progress", "checkpoint", "provenance"}
+SHARED = {"settings", "errors", "registry", "run", "page", "measurements", "progress", "checkpoint", "provenance", "option_checks"}
 PIPELINES = {"galaxy", "kd", "gcm"}
 TORCH = {"galaxy", "kd"}  # they share how torch uses the machine
 ARRAYS = {"flax", "jax", "matplotlib", "numpy", "optax", "pandas", "sklearn", "statmorph", "timm", "torch", "xarray"}

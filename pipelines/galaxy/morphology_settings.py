@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
-
-from .settings import positive, require
 
 IMAGES, MEASUREMENT, RUN = "Images", "Measurement", "Run"
 

@@ -6,25 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sciml.pipelines.errors import SettingsError
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
 
 IMAGES, TABLE, LABEL, RUN = "Images", "Table", "Label", "Run"
 AUDIT, PACK, HISTORY, SIMULATION = "Audit", "Packing", "Merger history", "Simulation"
-
-
-def require(condition: bool, message: str, hint: str = "") -> None:
-    """SettingsError unless the condition holds."""
-    if not condition:
-        raise SettingsError(message, hint=hint)
-
-
-def positive(settings: object, *names: str) -> None:
-    """SettingsError unless each named setting is None or greater than 0."""
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not value > 0:
-            raise SettingsError(f"--{name.replace('_', '-')} {value}: must be greater than 0")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
 
-from .settings import Choice, positive, require
+from .settings import Choice
 
 MODEL, TRAINING, AUGMENTATION, PREPARATION, SPLIT, RUN = (
     "Model", "Training", "Augmentation", "Preparation", "Split", "Run",

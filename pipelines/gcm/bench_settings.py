@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sciml.pipelines.errors import suggest
-from sciml.pipelines.gcm.option_checks import positive, require
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
 
 # what `sciml bench dycore --laws` accepts; bench/laws.py measures them

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sciml.pipelines.errors import SettingsError, suggest
+from sciml.pipelines.option_checks import option, require
 from sciml.pipelines.settings import setting
-
-from .option_checks import option, require
 
 NEURAL = "NeuralGCM"
 MODELS = ("neuralgcm-2.8", "neuralgcm-1.4", "neuralgcm-0.7", "neuralgcm-ens-1.4")

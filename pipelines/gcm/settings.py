@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from sciml.pipelines.errors import SettingsError, suggest
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
 
 from .neural_settings import NeuralOptions
-from .option_checks import positive, require
 
 CASES = ("rest", "baroclinic_wave", "steady_state", "held_suarez", "williamson2", "williamson5", "galewsky")
 SHALLOW_WATER = ("williamson2", "williamson5", "galewsky")

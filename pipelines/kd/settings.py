@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from sciml.pipelines.errors import SettingsError
+from sciml.pipelines.option_checks import positive, require
 from sciml.pipelines.settings import setting
 
 SCHEDULES = ("archive", "response", "anneal", "trust", "hint", "joint", "none")
@@ -15,18 +16,6 @@ Operator = Literal["auto", "none", "shift", "linear", "isotonic"]
 
 DATA, SPLIT, STUDENT = "Data", "Split", "Student"
 DISTILL, OPTIMIZATION, RUN = "Distillation", "Optimization", "Run"
-
-
-def _require(condition: bool, message: str, hint: str = "") -> None:
-    if not condition:
-        raise SettingsError(message, hint=hint)
-
-
-def _positive(settings: object, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not value > 0:
-            raise SettingsError(f"--{name.replace('_', '-')} {value}: must be greater than 0")
 
 
 @dataclass(frozen=True)
@@ -69,22 +58,22 @@ class DataChoice:
     min_history: float = setting(0.25, "least observed fraction of the past window", panel=DATA)
 
     def __post_init__(self):
-        _positive(self, "horizon", "history", "lead_hours")
-        _require(0 <= self.min_history <= 1, f"--min-history {self.min_history}: must be between 0 and 1")
+        positive(self, "horizon", "history", "lead_hours")
+        require(0 <= self.min_history <= 1, f"--min-history {self.min_history}: must be between 0 and 1")
         given = self.tolerance_hours is not None
-        _require(
+        require(
             not given or self.tolerance_hours >= 0, f"--tolerance-hours {self.tolerance_hours}: must not be negative"
         )
-        _require(
+        require(
             len(self.latitude) == len(self.longitude),
             f"--latitude has {len(self.latitude)} values and --longitude {len(self.longitude)}: give one of each per station",
         )
-        _require(
+        require(
             not self.altitude or len(self.altitude) == len(self.latitude),
             f"--altitude has {len(self.altitude)} values and --latitude {len(self.latitude)}: give one per station, or none",
         )
         for entry in self.units:
-            _require("=" in entry, f'--units "{entry}": expected NAME=UNIT', hint='e.g. --units "t2m=degC,ws10=m s-1"')
+            require("=" in entry, f'--units "{entry}": expected NAME=UNIT', hint='e.g. --units "t2m=degC,ws10=m s-1"')
 
     @property
     def unit_map(self) -> dict[str, str]:
@@ -166,39 +155,39 @@ class Fit(DataChoice):
 
     def __post_init__(self):
         super().__post_init__()
-        _positive(
+        positive(
             self, "hidden", "layers", "epochs", "batch_size", "learning_rate", "clip", "patience", "seeds",
             "archive_epochs", "archive_patience", "workers", "threads", "train_issues", "max_minutes", "limit",
         )  # fmt: skip
-        _require(
+        require(
             self.input_noise is None or self.input_noise >= 0, f"--input-noise {self.input_noise}: must not be negative"
         )
-        _require(
+        require(
             0 <= self.distillation_weight <= 1, f"--distillation-weight {self.distillation_weight}: must lie in 0..1"
         )
-        _require(
+        require(
             len(self.split) == 3 and min(self.split) > 0 and abs(sum(self.split) - 1) < 1e-6,
             f"--split {','.join(map(str, self.split))}: needs three positive fractions that sum to 1",
             hint="e.g. --split 0.7,0.15,0.15",
         )
-        _require(
+        require(
             (self.train_until is None) == (self.validation_until is None),
             "--train-until and --validation-until belong together: give both or none",
         )
         ordered = list(self.quantiles) == sorted(set(self.quantiles))
-        _require(
+        require(
             bool(self.quantiles) and ordered and self.quantiles[0] > 0 and self.quantiles[-1] < 1,
             f"--quantiles {','.join(map(str, self.quantiles))}: must rise strictly between 0 and 1",
         )
-        _require(
+        require(
             0.5 in self.quantiles or self.head != "quantile",
             f"--quantiles {','.join(map(str, self.quantiles))}: must hold 0.5, the point forecast that is scored",
         )
-        _require(
+        require(
             not (self.resume and self.init_from),
             "--resume and --init-from exclude each other: resume continues a run, init-from starts a new one",
         )
-        _require(
+        require(
             self.mode == "direct" or self.schedule in ("archive", "none"),
             f"--mode residual with --schedule {self.schedule}: the residual student already has the forecast as its "
             "input, and learns from observations",
@@ -272,9 +261,9 @@ class Data:
     overwrite: bool = setting(False, "replace existing files", panel="Synthetic data")
 
     def __post_init__(self):
-        _positive(self, "days", "observed_days", "n_stations")
-        _require(self.members >= 0, f"--members {self.members}: must not be negative")
-        _require(
+        positive(self, "days", "observed_days", "n_stations")
+        require(self.members >= 0, f"--members {self.members}: must not be negative")
+        require(
             self.observed_days <= self.days,
             f"--observed-days {self.observed_days}: longer than the forecast record of --days {self.days}",
         )
@@ -299,6 +288,6 @@ class Bench:
     peers: bool = setting(True, "also measure neuralforecast where it is installed")
 
     def __post_init__(self):
-        _positive(self, "history", "horizon", "hidden", "batch_size", "windows", "repeats")
+        positive(self, "history", "horizon", "hidden", "batch_size", "windows", "repeats")
         if (self.history is None) != (self.horizon is None):
             raise SettingsError("--history and --horizon belong together: give both or none")

@@ -1,4 +1,4 @@
-"""Checks that options of several `sciml gcm` commands share; each raises a SettingsError that names option and value."""
+"""Checks that options of several commands share; each raises a SettingsError that names option and value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def positive(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
-            raise SettingsError(f"{option(name)} {value:g}: must be a number greater than 0")
+            raise SettingsError(f"{option(name)} {value}: must be greater than 0{' and finite' if value == math.inf else ''}")
 
 
 def option(name: str) -> str:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from sciml.pipelines.errors import SettingsError
-from sciml.pipelines.gcm.option_checks import option, positive, require
+from sciml.pipelines.option_checks import option, positive, require
 
 
 def test_positive_numbers_and_none_pass():
