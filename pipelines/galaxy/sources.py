@@ -224,7 +224,7 @@ def _stack(path: Path) -> ImageSet:
     """Rows of an array [n, band, y, x], [n, y, x] or [n, y, x, band], named by their number."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except files.ENGINE_ERRORS as error:
+    except files.ARRAY_ERRORS as error:
         raise files.damaged(path, error) from error
     if array.ndim not in (3, 4) or array.dtype.kind not in "iuf" or 0 in array.shape:
         raise DataError(f"{path} has shape {array.shape} of {array.dtype}; a stack of images is [n, band, y, x]")

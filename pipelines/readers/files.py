@@ -6,6 +6,7 @@ NetCDF classic "CDF" + version byte 1, 2 or 5 (NetCDF user guide, appendix B); G
 """
 
 import struct
+import tokenize
 import zlib
 from pathlib import Path
 
@@ -30,6 +31,8 @@ ENGINE_ERRORS = (
     struct.error,
     zlib.error,
 )
+# And numpy, which hands the header of an array to Python's own parser, and Pillow.
+ARRAY_ERRORS = (*ENGINE_ERRORS, SyntaxError, tokenize.TokenError)
 
 _FOREIGN = {
     "grib": (

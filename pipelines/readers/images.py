@@ -25,7 +25,6 @@ from .fits import check_size
 MOST_BANDS = 64
 _NPY = b"\x93NUMPY"
 _RGB = ("red", "green", "blue")
-_PIL_ERRORS = (*files.ENGINE_ERRORS, SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _picture(path: Path) -> tuple[np.ndarray, int]:
         raise DataError(f"{path} is larger than a cutout: {error}", hint="cut the galaxies out first") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image", hint="JPEG, PNG, TIFF, FITS and NPY are read") from None
-    except _PIL_ERRORS as error:
+    except files.ARRAY_ERRORS as error:
         text = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(f"{path} is damaged or truncated: {text}") from None
     pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
@@ -122,7 +121,7 @@ def _picture(path: Path) -> tuple[np.ndarray, int]:
 def _npy(path: Path) -> tuple[np.ndarray, int]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _PIL_ERRORS as error:
+    except files.ARRAY_ERRORS as error:
         raise files.damaged(path, error) from error
     return _array(array, path)
 
@@ -140,7 +139,7 @@ def _npz(path: Path) -> tuple[np.ndarray, int]:
             if values > fits.MOST_VALUES:
                 raise DataError(f"{path} unpacks to {values:,} values, more than a cutout has")
             array = archive[name]
-    except (*_PIL_ERRORS, zipfile.BadZipFile) as error:
+    except (*files.ARRAY_ERRORS, zipfile.BadZipFile) as error:
         raise files.damaged(path, error) from error
     return _array(array, path)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -165,6 +166,20 @@ def test_damaged_bytes_never_become_a_traceback(tmp_path, kind, cut, place, valu
     path.write_bytes(bytes(raw))
     with contextlib.suppress(DataError):
         assert images.read_image(path).ndim == 3
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_a_header_that_is_no_python_is_damage(tmp_path, kind):
+    """numpy hands it to Python's own tokenizer, whose error is neither a ValueError nor a SyntaxError."""
+    np.save(tmp_path / "a.npy", PIXELS)
+    broken = (tmp_path / "a.npy").read_bytes().replace(b"(", b"\0", 1)
+    path = tmp_path / f"b.{kind}"
+    path.write_bytes(broken)
+    if kind == "npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("image.npy", broken)
+    with pytest.raises(DataError, match=path.name):
+        images.read_image(path)
 
 
 def test_missing_pixels_take_the_median_of_their_band():
