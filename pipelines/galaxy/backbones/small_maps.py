@@ -59,7 +59,7 @@ class Conv2d(nn.Conv2d):
         if image.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu") or not torch.is_grad_enabled():
             return ""
         kernel, stride, padding = self.kernel_size[0], self.stride[0], self.padding[0]
-        side = (image.shape[-1] + 2 * padding - kernel) // stride + 1
+        side = _side(image, self.weight, stride, padding)
         if self.groups == self.in_channels == self.out_channels and kernel > 1:
             widest = WIDEST_DEPTHWISE if stride == 1 else WIDEST_PAIRS
             return "depthwise" if kernel > 3 and 0 < side <= widest and image.shape[-1] <= 2 * side else ""
@@ -120,7 +120,7 @@ class _Depthwise(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         stride, padding = ctx.geometry
         for_map, for_weight, *_ = ctx.needs_input_grad
-        of_map = _native(change, x, weight, stride, padding, len(weight)) if for_map else None
+        of_map = _native(change, x, weight, stride, padding) if for_map else None
         of_weight = None
         if for_weight:
             gradient = _depthwise_pairs if change.shape[-1] <= WIDEST_PAIRS else _depthwise_rows
@@ -166,10 +166,10 @@ def _depthwise_rows(change: Tensor, x: Tensor, kernel: int, stride: int, padding
     return torch.stack(pairs, 1).flatten(2) @ line_of_taps(width, side, kernel, stride, padding).to(x.dtype).flatten(0, 1)
 
 
-def _native(change: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, groups: int) -> Tensor:
+def _native(change: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Gradient of the map, by torch."""
     return torch.ops.aten.convolution_backward(
-        change, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups, [True, False, False]
+        change, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight), [True, False, False]
     )[0]
 
 
@@ -187,27 +187,29 @@ def _first(x: Tensor) -> Tensor:
     return x.flatten(2).permute(1, 0, 2).contiguous()
 
 
-@lru_cache(maxsize=256)
-def places(width: int, side: int, kernel: int, stride: int, padding: int) -> Places:
-    """The pairs of taps that reach the map, `width` pixels wide, from a result of `side` pixels."""
+def taps_of(width: int, side: int, kernel: int, stride: int, padding: int) -> list[Tap]:
+    """Along one axis the taps that reach the map, `width` pixels wide, from a result of `side` pixels."""
     taps = []
     for number in range(kernel):
         met = [i for i in range(side) if 0 <= i * stride + number - padding < width]
         if met:
             first, last = (i * stride + number - padding for i in (met[0], met[-1]))
             taps.append(Tap(number, slice(met[0], met[-1] + 1), slice(first, last + 1, stride)))
-    return tuple(product(taps, repeat=2))
+    return taps
+
+
+@lru_cache(maxsize=256)
+def places(width: int, side: int, kernel: int, stride: int, padding: int) -> Places:
+    """The pairs of taps that reach the map in the plane."""
+    return tuple(product(taps_of(width, side, kernel, stride, padding), repeat=2))
 
 
 @lru_cache(maxsize=64)
 def line_of_taps(width: int, side: int, kernel: int, stride: int, padding: int) -> Tensor:
     """[side, width, kernel] along one axis: 1 where the tap joins that pixel of the result with that of the map."""
     line = torch.zeros(side, width, kernel)
-    for number in range(kernel):
-        for i in range(side):
-            at = i * stride + number - padding
-            if 0 <= at < width:
-                line[i, at, number] = 1.0
+    for tap in taps_of(width, side, kernel, stride, padding):
+        line[range(side)[tap.result], range(width)[tap.map], tap.number] = 1.0
     return line
 
 

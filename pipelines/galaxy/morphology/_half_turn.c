@@ -77,6 +77,17 @@ CLONES_FMA static void add_row(const float *restrict weight, const float *restri
         }
 }
 
+/* out += the three sums of the row in `b` */
+static void add_whole_row(const Scratch *b, long padded, double out[3]) {
+    float sums[3 * LANES] = {0};
+    add_row(b->weight, b->pixel, b->partner, padded, sums);
+    for (int part = 0; part < 3; part++) {
+        float total = 0.0f;
+        for (int k = 0; k < LANES; k++) total += sums[part * LANES + k];
+        out[part] += total;
+    }
+}
+
 static void one(const Stamp *s, double x, double y, double radius, const Scratch *b, double out[3]) {
     double reach = sqrt(radius * radius + radius), scale = 0.5 / radius;
     long left = (long)fmax(0.0, ceil(x - reach)), right = (long)fmin((double)s->nx - 1, floor(x + reach));
@@ -90,7 +101,6 @@ static void one(const Stamp *s, double x, double y, double radius, const Scratch
         b->partner[t] = b->pixel[t] = 0.0f;
     }
     for (long row = top; row <= bottom; row++) {
-        float sums[3 * LANES] = {0};
         float level = (float)(0.5 + 0.5 * radius - ((double)row - y) * ((double)row - y) * scale);
         const float *own = s->image + row * s->width + left;
         for (long t = 0; t < padded; t++) {
@@ -101,12 +111,7 @@ static void one(const Stamp *s, double x, double y, double radius, const Scratch
         for (long t = 0; t < count; t++) b->pixel[t] = own[t];
         half_turn_row(s, b, left, count, (long)whole_y - row, (float)(2 * y - whole_y), (long)whole_x, (float)(2 * x - whole_x));
         if (s->mask) drop_masked(s, b->weight, left, count, row, (long)floor(2 * y + 0.5) - row, (long)floor(2 * x + 0.5));
-        add_row(b->weight, b->pixel, b->partner, padded, sums);
-        for (int part = 0; part < 3; part++) {
-            float total = 0.0f;
-            for (int k = 0; k < LANES; k++) total += sums[part * LANES + k];
-            out[part] += total;
-        }
+        add_whole_row(b, padded, out);
     }
 }
 
@@ -117,18 +122,20 @@ static void under_weights(const Stamp *s, const float *weight, double x, double 
     out[0] = out[1] = out[2] = 0.0;
     for (long t = 0; t < padded; t++) b->weight[t] = b->partner[t] = b->pixel[t] = 0.0f;
     for (long row = 0; row < s->ny; row++) {
-        float sums[3 * LANES] = {0};
         memcpy(b->weight, weight + row * s->width, (size_t)count * sizeof *weight);
         memcpy(b->pixel, s->image + row * s->width, (size_t)count * sizeof *weight);
         half_turn_row(s, b, 0, count, (long)whole_y - row, (float)(2 * y - whole_y), (long)whole_x, (float)(2 * x - whole_x));
         if (s->mask) drop_masked(s, b->weight, 0, count, row, (long)floor(2 * y + 0.5) - row, (long)floor(2 * x + 0.5));
-        add_row(b->weight, b->pixel, b->partner, padded, sums);
-        for (int part = 0; part < 3; part++) {
-            float total = 0.0f;
-            for (int k = 0; k < LANES; k++) total += sums[part * LANES + k];
-            out[part] += total;
-        }
+        add_whole_row(b, padded, out);
     }
+}
+
+/* rows of zeros for images `width` wide; the memory they share, to be freed, or NULL */
+static float *make(long width, Scratch *b) {
+    size_t length = (size_t)width + 2 * LANES;
+    float *room = calloc(6 * length, sizeof *room);
+    if (room) *b = (Scratch){room, room + length, room + 2 * length, room + 3 * length, room + 4 * length, room + 5 * length};
+    return room;
 }
 
 static PyObject *py_weighted(PyObject *self, PyObject *const *a, Py_ssize_t count) {
@@ -142,10 +149,9 @@ static PyObject *py_weighted(PyObject *self, PyObject *const *a, Py_ssize_t coun
     double *out = PyLong_AsVoidPtr(a[5]);
     long height = PyLong_AsLong(a[6]), width = PyLong_AsLong(a[7]), number = PyLong_AsLong(a[8]);
     if (PyErr_Occurred()) return NULL;
-    size_t length = (size_t)width + 2 * LANES;
-    float *room = calloc(6 * length, sizeof *room);
+    Scratch b;
+    float *room = make(width, &b);
     if (!room) return PyErr_NoMemory();
-    Scratch b = {room, room + length, room + 2 * length, room + 3 * length, room + 4 * length, room + 5 * length};
     Py_BEGIN_ALLOW_THREADS for (long i = 0; i < number; i++) {
         long at = i * height * width;
         Stamp s = {image + at, mask ? mask + at : NULL, height, width, (long)size[2 * i], (long)size[2 * i + 1]};
@@ -165,10 +171,9 @@ static PyObject *py_sums(PyObject *self, PyObject *const *a, Py_ssize_t count) {
     double *out = PyLong_AsVoidPtr(a[6]);
     long height = PyLong_AsLong(a[7]), width = PyLong_AsLong(a[8]), number = PyLong_AsLong(a[9]);
     if (PyErr_Occurred()) return NULL;
-    size_t length = (size_t)width + 2 * LANES;
-    float *room = calloc(6 * length, sizeof *room);
+    Scratch b;
+    float *room = make(width, &b);
     if (!room) return PyErr_NoMemory();
-    Scratch b = {room, room + length, room + 2 * length, room + 3 * length, room + 4 * length, room + 5 * length};
     Py_BEGIN_ALLOW_THREADS for (long m = 0; m < number; m++) {
         int64_t i = which[m];
         Stamp s = {image + i * height * width, mask ? mask + i * height * width : NULL, height, width, (long)size[2 * i], (long)size[2 * i + 1]};

@@ -128,6 +128,12 @@ static void two_largest(Field *f, const float *levels, long count, int64_t *firs
     }
 }
 
+static void drop(Field *f) {
+    void *all[] = {f->pixels, f->spare, f->parent, f->area, f->light, f->roots};
+    for (int k = 0; k < 6; k++) free(all[k]);
+}
+
+/* 0, and nothing to drop, without memory */
 static int make(Field *f, long height, long width) {
     size_t inner = (size_t)height * (size_t)width, whole = (size_t)(height + 2) * (size_t)(width + 2);
     *f = (Field){.height = height, .width = width, .line = width + 2};
@@ -137,12 +143,9 @@ static int make(Field *f, long height, long width) {
     f->area = malloc(whole * sizeof *f->area);
     f->light = malloc(whole * sizeof *f->light);
     f->roots = malloc((inner + 1) * sizeof *f->roots);
-    return f->pixels && f->spare && f->parent && f->area && f->light && f->roots;
-}
-
-static void drop(Field *f) {
-    void *all[] = {f->pixels, f->spare, f->parent, f->area, f->light, f->roots};
-    for (int k = 0; k < 6; k++) free(all[k]);
+    if (f->pixels && f->spare && f->parent && f->area && f->light && f->roots) return 1;
+    drop(f);
+    return 0;
 }
 
 static PyObject *py_means(PyObject *self, PyObject *const *a, Py_ssize_t count) {
@@ -154,10 +157,7 @@ static PyObject *py_means(PyObject *self, PyObject *const *a, Py_ssize_t count) 
     long n = PyLong_AsLong(a[3]), height = PyLong_AsLong(a[4]), width = PyLong_AsLong(a[5]), most = PyLong_AsLong(a[6]);
     if (PyErr_Occurred()) return NULL;
     Field f;
-    if (!make(&f, height, width)) {
-        drop(&f);
-        return PyErr_NoMemory();
-    }
+    if (!make(&f, height, width)) return PyErr_NoMemory();
     Py_BEGIN_ALLOW_THREADS for (long i = 0; i < n; i++) {
         begin(&f, image + i * height * width);
         means(&f, (long)number[i], out + i * most);
@@ -174,10 +174,7 @@ static PyObject *py_two_largest(PyObject *self, PyObject *const *a, Py_ssize_t c
     long n = PyLong_AsLong(a[4]), height = PyLong_AsLong(a[5]), width = PyLong_AsLong(a[6]), each = PyLong_AsLong(a[7]);
     if (PyErr_Occurred()) return NULL;
     Field f;
-    if (!make(&f, height, width)) {
-        drop(&f);
-        return PyErr_NoMemory();
-    }
+    if (!make(&f, height, width)) return PyErr_NoMemory();
     Py_BEGIN_ALLOW_THREADS for (long i = 0; i < n; i++) {
         begin(&f, image + i * height * width);
         two_largest(&f, levels + i * each, each, first + i * each, second + i * each);
