@@ -13,7 +13,6 @@ Axes: b object, i j pixels of the result, y x of the map, a c taps, n channels b
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -34,7 +33,15 @@ class Tap(NamedTuple):
     map: slice
 
 
-Places = tuple[tuple[Tap, Tap], ...]  # taps down and to the right
+Place = tuple[tuple[int, int], tuple[int, int], int]  # size, strides and offset of a matrix within an array
+
+
+class Strip(NamedTuple):
+    """Three matrices: result += map @ weight^T."""
+
+    result: Place
+    map: Place
+    weight: Place
 
 
 class Conv2d(nn.Conv2d):
@@ -83,25 +90,23 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         side = _side(x, weight, stride, padding)
-        ctx.places = places(x.shape[-1], side, weight.shape[-1], stride, padding)
-        # so that going back need not order them again
-        image, kernel = _last(x), _last(weight)
+        ctx.stride, ctx.geometry = stride, (x.shape[-1], side, weight.shape[-1], stride, padding)
+        ctx.strips = strips(len(x), x.shape[1], len(weight), *ctx.geometry)
+        image, kernel = _by_rows(x, stride), weight.permute(0, 2, 3, 1).contiguous()
         ctx.save_for_backward(image, kernel)
-        result = x.new_zeros(len(x), side, side, len(weight))
-        for down, right in ctx.places:
-            values = image[:, down.map, right.map]
-            told = values.flatten(0, 2) @ kernel[:, down.number, right.number].t()
-            result[:, down.result, right.result] += told.view(*values.shape[:3], -1)
-        return result.permute(0, 3, 1, 2)
+        result = x.new_zeros(side, len(x), side, len(weight))
+        for strip in ctx.strips:
+            _matrix(result, strip.result).addmm_(_matrix(image, strip.map), _matrix(kernel, strip.weight).t())
+        return _by_objects(result)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, change: Tensor):
         image, kernel = ctx.saved_tensors
         for_map, for_weight, *_ = ctx.needs_input_grad
-        change = _last(change)
-        of_map = _dense_map(change, kernel, image.shape, ctx.places) if for_map else None
-        of_weight = _dense_weight(change, image, kernel.shape, ctx.places) if for_weight else None
+        change = _by_rows(change)
+        of_map = _by_objects(_dense_map(change, kernel, image.shape, ctx.strips), ctx.stride) if for_map else None
+        of_weight = _dense_weight(change, image, kernel.shape, *ctx.geometry) if for_weight else None
         return of_map, of_weight, None, None
 
 
@@ -131,24 +136,51 @@ class _Depthwise(torch.autograd.Function):
 _BY_KIND = {"dense": _Dense, "depthwise": _Depthwise}
 
 
-def _dense_map(change: Tensor, kernel: Tensor, shape: torch.Size, places: Places) -> Tensor:
-    """Gradient [b, n, y, x] of the map, whose shape is [b, y, x, n]."""
+def _dense_map(change: Tensor, kernel: Tensor, shape: torch.Size, strips: tuple[Strip, ...]) -> Tensor:
+    """Gradient of the map, [y, b, x, n] like it."""
     found = change.new_zeros(shape)
-    for down, right in places:
-        values = change[:, down.result, right.result]
-        told = values.flatten(0, 2) @ kernel[:, down.number, right.number]
-        found[:, down.map, right.map] += told.view(*values.shape[:3], -1)
+    for strip in strips:
+        _matrix(found, strip.map).addmm_(_matrix(change, strip.result), _matrix(kernel, strip.weight))
+    return found
+
+
+def _dense_weight(
+    change: Tensor, image: Tensor, shape: torch.Size, width: int, side: int, kernel: int, stride: int, padding: int
+) -> Tensor:
+    """Gradient [m, n, a, c] of the weight, whose shape is [m, a, c, n]: tap by tap, since strips would add to each part of it often."""
+    taps, row_of = taps_of(width, side, kernel, stride, padding), order_of_rows(width, stride).index
+    found = change.new_empty(shape) if len(taps) == kernel else change.new_zeros(shape)
+    for right in taps:
+        values, told = image[:, :, right.map].contiguous(), change[:, :, right.result].contiguous()
+        for down in taps:
+            first = row_of(down.map.start)
+            rows = values[first : first + down.result.stop - down.result.start]
+            torch.mm(told[down.result].flatten(0, 2).t(), rows.flatten(0, 2), out=found[:, down.number, right.number])
     return found.permute(0, 3, 1, 2)
 
 
-def _dense_weight(change: Tensor, image: Tensor, shape: torch.Size, places: Places) -> Tensor:
-    """Gradient [m, n, a, c] of the weight, whose shape is [m, a, c, n]."""
-    everywhere = len(places) == shape[1] * shape[2]
-    found = change.new_empty(shape) if everywhere else change.new_zeros(shape)
-    for down, right in places:
-        values = image[:, down.map, right.map].flatten(0, 2)
-        torch.mm(change[:, down.result, right.result].flatten(0, 2).t(), values, out=found[:, down.number, right.number])
-    return found.permute(0, 3, 1, 2)
+def _by_rows(x: Tensor, stride: int = 1) -> Tensor:
+    """[b, n, y, x] -> [y, b, x, n], contiguous, rows as in `order_of_rows`."""
+    rows = x.permute(2, 0, 3, 1)
+    return rows.contiguous() if stride == 1 else torch.cat([rows[first::stride] for first in range(stride)])
+
+
+def _by_objects(rows: Tensor, stride: int = 1) -> Tensor:
+    """[b, n, y, x] in channels_last, of what `_by_rows` gives."""
+    b, width, n = rows.shape[1:]
+    x = rows.new_empty(b, len(rows), width, n)
+    begin = 0
+    for first in range(stride):
+        part = x[:, first::stride].transpose(0, 1)
+        part.copy_(rows[begin : begin + len(part)])
+        begin += len(part)
+    return x.permute(0, 3, 1, 2)
+
+
+def _matrix(array: Tensor, place: Place) -> Tensor:
+    """The matrix at that place of a contiguous array, without a copy."""
+    size, stride, offset = place
+    return array.as_strided(size, stride, array.storage_offset() + offset)
 
 
 def _depthwise_pairs(change: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
@@ -177,11 +209,6 @@ def _side(x: Tensor, weight: Tensor, stride: int, padding: int) -> int:
     return (x.shape[-1] + 2 * padding - weight.shape[-1]) // stride + 1
 
 
-def _last(x: Tensor) -> Tensor:
-    """[b, n, y, x] -> [b, y, x, n], contiguous."""
-    return x.permute(0, 2, 3, 1).contiguous()
-
-
 def _first(x: Tensor) -> Tensor:
     """[b, n, y, x] -> [n, b, y x], contiguous in the pixels' order it is multiplied in."""
     return x.flatten(2).permute(1, 0, 2).contiguous()
@@ -198,10 +225,33 @@ def taps_of(width: int, side: int, kernel: int, stride: int, padding: int) -> li
     return taps
 
 
+def order_of_rows(width: int, stride: int) -> list[int]:
+    """Every stride-th row first, then those that follow them, and so on: the rows that a tap meets lie together."""
+    return [y for first in range(stride) for y in range(first, width, stride)]
+
+
 @lru_cache(maxsize=256)
-def places(width: int, side: int, kernel: int, stride: int, padding: int) -> Places:
-    """The pairs of taps that reach the map in the plane."""
-    return tuple(product(taps_of(width, side, kernel, stride, padding), repeat=2))
+def strips(b: int, n: int, m: int, width: int, side: int, kernel: int, stride: int, padding: int) -> tuple[Strip, ...]:
+    """All that a dense layer multiplies: for a tap downwards and a column of the result the strip of the map's rows that it meets.
+
+    Along a strip pixel and tap step together, so that pixels x channels are one axis of map and weight alike, and nothing is copied:
+    longer sums and fewer calls than tap by tap, 20 % of the layer's time.
+    Arrays: result [i, b, j, m], map [y, b, x, n] as `_by_rows` orders it, weight [m, a, c, n].
+    """
+    row_of = order_of_rows(width, stride).index
+    found = []
+    for tap in taps_of(width, side, kernel, stride, padding):
+        count = b * (tap.result.stop - tap.result.start)
+        for j in range(side):
+            corner = j * stride - padding
+            left, right = max(corner, 0), min(corner + kernel, width)
+            if left < right:
+                found.append(Strip(
+                    ((count, m), (side * m, 1), (tap.result.start * b * side + j) * m),
+                    ((count, (right - left) * n), (width * n, 1), (row_of(tap.map.start) * b * width + left) * n),
+                    ((m, (right - left) * n), (kernel**2 * n, 1), (tap.number * kernel + left - corner) * n),
+                ))  # fmt: skip
+    return tuple(found)
 
 
 @lru_cache(maxsize=64)
