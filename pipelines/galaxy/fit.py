@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sciml.pipelines.compute import memory
 from sciml.pipelines.compute.devices import choose_device
 from sciml.pipelines.compute.threads import convolutions, probe, using
 from sciml.pipelines.compute.world import World, join_processes, of_the_first
@@ -52,6 +53,7 @@ def train(settings: Train, given: dict | None = None, progress: Progress | None 
     # which threads computed a sum decides its last bit, so a resumed run keeps the number it started with
     stored = run.status().get("threads") if run is not None else None
     threads = settings.threads or stored or (probe(convolutions()) if device == "cpu" and world.size == 1 else 1)
+    memory.keep()
     with using(int(threads)):
         if run is None:
             _refuse_early(settings)
