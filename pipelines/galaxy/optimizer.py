@@ -17,7 +17,7 @@ from torch import Tensor, nn
 class AdamW(torch.optim.AdamW):
     """torch's fused AdamW; its own parameters, keys of `state`, are views of `weights`, and so are the moments' axes.
 
-    Gradients are taken from `weights` and cleared there: `weights[i].grad = None`, as `nn.Module.zero_grad` does.
+    Gradients are taken from `weights`, and cleared there by `zero_grad`.
     """
 
     def __init__(self, groups: Sequence[dict[str, Any]]):
@@ -30,11 +30,20 @@ class AdamW(torch.optim.AdamW):
     def step(self) -> None:
         """One step with the gradients of `weights`."""
         for view, weight in zip(self.views, self.weights, strict=True):
-            order = memory_order(weight)
-            view.data = weight.data.permute(order)  # again: Module.to and Module.double put weights elsewhere
-            view.grad = None if weight.grad is None else weight.grad.permute(order).contiguous()
+            order = None if weight.is_contiguous() else memory_order(weight)
+            if view.data_ptr() != weight.data_ptr():  # Module.to and Module.double put weights elsewhere
+                view.data = weight.data if order is None else weight.data.permute(order)
+            grad = weight.grad
+            view.grad = grad if grad is None or order is None else grad.permute(order)
+            if grad is not None and not view.grad.is_contiguous():
+                view.grad = view.grad.contiguous()
         super().step()
         super().zero_grad()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of `weights`."""
+        for weight in self.weights:
+            weight.grad = None
 
 
 def memory_order(x: Tensor) -> tuple[int, ...]:

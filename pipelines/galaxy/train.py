@@ -181,7 +181,7 @@ class Trainer:
         losses = sum(self._losses(answer, own, labels) for answer in answers)
         (total,) = world.sum(weights.sum())
         loss = (weights * losses).sum() / total.clamp_min(1e-6)
-        self.model.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
         world.sum_gradients(self.model)
         for part in self.parts:  # a norm in common would let one verdict slow the other down

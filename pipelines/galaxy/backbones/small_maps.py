@@ -192,10 +192,12 @@ def _depthwise_pairs(change: Tensor, x: Tensor, kernel: int, stride: int, paddin
 def _depthwise_rows(change: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
     """The same for stride 1: for each vertical tap the rows it joins, each of their pixels with each, then those of each tap together."""
     n, side, width = x.shape[1], change.shape[-1], x.shape[-1]
-    rows = change.permute(1, 2, 0, 3).reshape(n, -1, side)  # [n, i b, j]
-    image = F.pad(x.permute(1, 2, 0, 3), (0, 0, 0, 0, padding, padding))  # [n, y, b, x]
-    pairs = [torch.bmm(rows.mT, image[:, a : a + side].reshape(n, -1, width)) for a in range(kernel)]
-    return torch.stack(pairs, 1).flatten(2) @ line_of_taps(width, side, kernel, stride, padding).to(x.dtype).flatten(0, 1)
+    rows, image = (t.permute(1, 2, 0, 3).contiguous() for t in (change, x))  # [n, i, b, j], [n, y, b, x]
+    pairs = x.new_zeros(n, kernel, side, width)
+    for tap in taps_of(width, side, kernel, stride, padding):
+        told, met = rows[:, tap.result].flatten(1, 2), image[:, tap.map].flatten(1, 2)
+        torch.bmm(told.mT, met, out=pairs[:, tap.number])
+    return pairs.flatten(2) @ line_of_taps(width, side, kernel, stride, padding).to(x.dtype).flatten(0, 1)
 
 
 def _native(change: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
