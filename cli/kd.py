@@ -11,7 +11,15 @@ app = new_group("Distil a numerical weather model into a light student (PyTorch)
 
 
 def _fit(settings: kd.Fit, given: dict[str, Any], invocation: Invocation) -> None:
-    if settings.device in ("auto", "cpu") and settings.workers != 1 and "RANK" not in os.environ and not invocation.dry_run:
+    if settings.resume is not None and invocation.config is not None:
+        raise SettingsError(
+            f"--config {invocation.config} beside --resume: a resumed run keeps the settings in its own settings.toml",
+            hint="leave --config out, or start a new run without --resume",
+        )
+    named = [settings.observations, settings.resume, settings.init_from, settings.teacher if settings.resume is None else None]
+    refused = any(path is not None and not path.exists() for path in named)  # what is wrong, is said below
+    alone = settings.workers == 1 or "RANK" in os.environ or invocation.dry_run
+    if settings.device in ("auto", "cpu") and not alone and not refused:
         # the workers' imports go on beside our own
         from sciml.pipelines.compute.workers import warm
 
@@ -19,11 +27,6 @@ def _fit(settings: kd.Fit, given: dict[str, Any], invocation: Invocation) -> Non
     from sciml.pipelines.kd.fit import dry_run, fit
 
     console = invocation.console
-    if settings.resume is not None and invocation.config is not None:
-        raise SettingsError(
-            f"--config {invocation.config} beside --resume: a resumed run keeps the settings in its own settings.toml",
-            hint="leave --config out, or start a new run without --resume",
-        )
     if invocation.dry_run:
         sizes = dry_run(settings, console)
         console.emit(sizes)

@@ -154,8 +154,9 @@ def calibration(
     left.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=f"predicted probability of {what}")
     left.set_ylabel("share that is right" if len(classes) > 2 else f"share that is {what}")
     right.set(xlabel=f"predicted probability of {what}", ylabel="test objects")
+    right.set_ylim(top=1.35 * right.get_ylim()[1])  # the legend stands above the highest bar
     left.legend(loc="upper left")
-    right.legend(title="temperature scaling", loc="upper center")
+    right.legend(title="temperature scaling", loc="upper center", ncols=2)
     return figure
 
 

@@ -5,6 +5,9 @@ import shutil
 import pytest
 import xarray as xr
 
+from sciml.cli.main import main
+from sciml.pipelines.compute import workers
+
 
 def test_a_file_of_settings_beside_resume(home, command, tmp_path):
     (tmp_path / "other.toml").write_text("epochs = 99\n")
@@ -30,3 +33,23 @@ def test_too_few_forecasts_to_choose_by(home, command):
     )
     assert done.returncode == 3 and "validation block" in done.stderr and "--limit" in done.stderr, done.stderr
     assert not (home / "few").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "starts"),
+    [
+        ("--teacher here.nc", True),
+        ("--teacher here.nc --workers 1", False),
+        ("--teacher absent.nc", False),
+        ("--teacher here.nc --observations absent.nc", False),
+        ("--resume absent", False),
+        ("--resume here.nc --config settings.toml", False),
+    ],
+)
+def test_no_helper_is_started_for_what_is_refused_by_name(line, starts, tmp_path, monkeypatch):
+    (tmp_path / "here.nc").write_bytes(b"no forecast")
+    (tmp_path / "settings.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    started = []
+    monkeypatch.setattr(workers, "warm", lambda *modules: started.append(modules))
+    assert main(["kd", "fit", *line.split()]) in (2, 3) and bool(started) == starts
