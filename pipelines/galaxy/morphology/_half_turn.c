@@ -14,11 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__)
-#define CLONES_FMA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES_FMA
-#endif
+#include "../../compute/vectorised.h"
 
 enum { LANES = 16 };
 

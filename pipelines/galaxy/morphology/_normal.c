@@ -12,11 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__)
-#define CLONES_FMA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES_FMA
-#endif
+#include "../../compute/vectorised.h"
 
 enum { LANES = 16, COLUMNS = 8 };
 
@@ -25,23 +21,8 @@ typedef struct {
     float amplitude, x, y, first, second, third, per_n, b, slope;
 } Model;
 
-/* exp to 2e-7 of itself between the smallest normal number and 3e38; 0 below: a loop of these is a loop of vectors */
-static inline float exponential(float x) {
-    float inside = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    float whole = (inside * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float r = (inside - whole * 0.693359375f) + whole * 2.12194440e-4f;
-    float p = 1.0f / 5040.0f;
-    p = p * r + 1.0f / 720.0f;
-    p = p * r + 1.0f / 120.0f;
-    p = p * r + 1.0f / 24.0f;
-    p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r * r + r + 1.0f;
-    int32_t bits = ((int32_t)whole + 127) << 23;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return x < -87.0f ? 0.0f : p * power;
-}
+/* e^x, and nothing where that is below the normal numbers */
+static inline float vanishing(float x) { return x < -87.0f ? 0.0f : exponential(x); }
 
 /* natural logarithm of a positive normal number to 1e-7: 2 artanh((m - 1) / (m + 1)) with m in [sqrt(1/2), sqrt(2)) */
 static inline float logarithm(float x) {
@@ -68,8 +49,8 @@ CLONES_FMA static void fill(const Model *given, const float *restrict x, float y
     for (long k = 0; k < count; k++) {
         float dx = x[k] - m->x, u = m->first * dx + m->second * dy, square = u * u + v * v;
         square = square < least ? least : square;
-        float log_z = 0.5f * logarithm(square), power = exponential(log_z * m->per_n);
-        float shape = exponential(m->b * (1.0f - power)), light = m->amplitude * shape;
+        float log_z = 0.5f * logarithm(square), power = vanishing(log_z * m->per_n);
+        float shape = vanishing(m->b * (1.0f - power)), light = m->amplitude * shape;
         /* without light the rest is nothing, whatever the power of a large radius */
         power = shape > 0.0f ? power : 0.0f;
         float pull = light * power / square * by_size, pull_u = pull * u, pull_v = pull * v, w = weight[k];
