@@ -7,7 +7,8 @@ A transform of named fields is resolved once, for their widths, into stages on t
     soft(x) = sign(x) (min(|x|, h) - w log(1 + exp(-| |x| - h | / w)))       h = max_value, w = hinge_softness
 
 NOTE: the original's soft clip nests two softplus functions, h - sp(2h - sp(x + h)) 2h / sp(2h); the form above equals
-it up to exp(-2h / w), below float32 for every h > 8 w, costs a third and loses no digits near 0. Smaller h take the nested form.
+it up to w exp(-h / w), 1e-7 for the h = 16 w of the released models, costs a third and loses no digits near 0. Smaller h and float64
+take the nested form.
 Packed columns hold the fields in sorted order of their names (ASCII), each from its top level down.
 Source: Kochkov et al. (2024), Neural general circulation models for weather and climate, supplement C.
 """
@@ -29,7 +30,7 @@ _SELECTING = (config.TruncateSigmaLevels, config.TakeSurfaceAdjacentSigmaLevel)
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """(x - shift) factor on packed columns [..., k], then the clip; None leaves a part out."""
+    """(x - shift) factor on packed columns [..., k], in the precision of x, then the clip; None leaves a part out."""
 
     shift: np.ndarray | None
     factor: np.ndarray | None
@@ -48,7 +49,7 @@ def _log1p_exp(d: Array) -> Array:
 
 def soft_clip(x: Array, max_value: float, hinge: float = 1.0) -> Array:
     """`x` kept smoothly within [-max_value, max_value]."""
-    if max_value > 8 * hinge:
+    if max_value >= 16 * hinge and x.dtype != jnp.float64:
         size = jnp.abs(x)
         kept = jnp.minimum(size, max_value) - hinge * _log1p_exp(jnp.abs(size - max_value) / hinge)
         return jnp.copysign(kept, x)
@@ -69,8 +70,8 @@ def _clipped(x: Array, clip: config.SoftClip | config.HardClip | None) -> Array:
 def run_stages(stages: tuple[Stage, ...], x: Array) -> Array:
     """The stages on packed columns [..., k]."""
     for stage in stages:
-        x = x if stage.shift is None else x - stage.shift
-        x = x if stage.factor is None else x * stage.factor
+        x = x if stage.shift is None else x - jnp.asarray(stage.shift, x.dtype)
+        x = x if stage.factor is None else x * jnp.asarray(stage.factor, x.dtype)
         x = _clipped(x, stage.clip)
     return x
 
@@ -145,9 +146,9 @@ def resolve(transform: config.Transform, widths: Mapping[str, int], levels: np.n
     def close(clip: config.SoftClip | config.HardClip | None) -> None:
         # NumPy arrays: stages are kept between traces.
         shift, factor = (np.concatenate([current[name][i] for name in names] or [np.zeros(0)]) for i in (0, 1))
-        tables = shift.astype(np.float32) if shift.any() else None, factor.astype(np.float32)
-        if tables[0] is not None or not np.all(factor == 1) or clip is not None:
-            stages.append(Stage(tables[0], None if np.all(factor == 1) else tables[1], clip))
+        shift, factor = shift if shift.any() else None, None if np.all(factor == 1) else factor
+        if shift is not None or factor is not None or clip is not None:
+            stages.append(Stage(shift, factor, clip))
 
     for one in flatten(transform):
         if isinstance(one, (config.SoftClip, config.HardClip)):

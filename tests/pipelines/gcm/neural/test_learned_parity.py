@@ -1,5 +1,9 @@
 """The learned parts of the public mini checkpoint against the original, on one encode, physics evaluation and decode.
 
+In float32 the original's own round-off is what is left (test_features). With both in float64 every feature agrees to 2e-12, the physics
+to 2e-8, the encoder to 2e-10 and the decoder to 1e-8; radiation to 1e-7, since time stays float32 in both: the phases of the sun that
+float32 leaves are part of the model (radiation.py).
+
 Further checkpoints, of TL63 and in the released format, may be named in SCIML_NEURALGCM_CHECKPOINTS (paths, joined
 by ":"); those of the paper's configurations with random weights agree as well as the mini one.
 """
@@ -27,13 +31,18 @@ VARIABLES = ("vorticity", "divergence", "temperature_variation", "log_surface_pr
 pytestmark = pytest.mark.slow
 
 
-def captured(model, seed=0):
-    """Inputs, and what modules of the original read and gave in one encode (which evaluates the physics) and decode."""
+def captured(model, dtype, seed=0):
+    """Inputs of that precision, and what modules of the original read and gave in one encode (which evaluates the physics) and decode."""
     import haiku as hk
     from neuralgcm import demo
     from neuralgcm.legacy import api, gin_utils
 
+    def cast(tree):
+        return jax.tree.map(lambda x: np.asarray(x, dtype) if np.asarray(x).dtype == np.float32 else x, tree)
+
     inputs, forcings = model.data_from_xarray(demo.load_data(model.data_coords).isel(time=0))
+    sim_time = np.float32(inputs["sim_time"])
+    inputs, forcings = (cast(given) | {"sim_time": sim_time} for given in (inputs, forcings))
 
     def run(inputs, forcings):
         seen = {}
@@ -54,7 +63,7 @@ def captured(model, seed=0):
             return seen, state, made.decode(state, forcing), forcing
 
     with gin_utils.specific_config(model.gin_config):
-        return inputs, *jax.jit(hk.transform(run).apply)(model.params, jax.random.key(seed), inputs, forcings)
+        return inputs, *jax.jit(hk.transform(run).apply)(cast(model.params), jax.random.key(seed), inputs, forcings)
 
 
 class Bridge:
@@ -86,38 +95,53 @@ class Bridge:
         return float(np.linalg.norm(found - theirs) / max(np.linalg.norm(theirs), 1e-30))
 
 
-@pytest.fixture(scope="module", params=CHECKPOINTS, ids=lambda path: Path(path).stem)
+@pytest.fixture(
+    scope="module",
+    params=[(path, precision) for path in CHECKPOINTS for precision in ("float32", "float64")],
+    ids=lambda given: f"{Path(given[0]).stem}-{given[1]}",
+)
 def both(request):
+    path, precision = request.param
     neuralgcm = pytest.importorskip("neuralgcm")
-    if not Path(request.param).exists():
-        pytest.skip(f"{request.param} is not here")
-    ours = store.load(request.param)
-    assert haiku_names.weights(ours.config)
-    original = neuralgcm.PressureLevelModel.from_checkpoint(unpickle.load(request.param))
-    inputs, seen, state, decoded, forcing = captured(original)
-    plan = make_plan("TL63")
-    bridge = Bridge(plan, ours.config.model.grid.layout)
+    if not Path(path).exists():
+        pytest.skip(f"{path} is not here")
+    with jax.enable_x64(precision == "float64"):
+        ours = store.load(path)
+        assert haiku_names.weights(ours.config)
+        stored = unpickle.load(path)
+        if precision == "float64":
+            # the transforms of the mini model ask for tensorfloat32, which rounds what they multiply in float64, too
+            stored["model_config_str"] = stored["model_config_str"].replace("'tensorfloat32'", "'highest'")
+        original = neuralgcm.PressureLevelModel.from_checkpoint(stored)
+        inputs, seen, state, decoded, forcing = captured(original, np.dtype(precision))
+        plan = make_plan("TL63", precision=precision)
+        bridge = Bridge(plan, ours.config.model.grid.layout)
 
-    def draws(randomness):
-        if randomness is None:
-            return {}
-        named = randomness if isinstance(randomness, dict) else {"randomness": randomness}
-        return {name: bridge.nodal(x) for name, x in named.items()}
+        def draws(randomness):
+            if randomness is None:
+                return {}
+            named = randomness if isinstance(randomness, dict) else {"randomness": randomness}
+            return {name: bridge.nodal(x) for name, x in named.items()}
 
-    return SimpleNamespace(
-        config=ours.config,
-        params=jax.tree.map(jnp.asarray, ours.params),
-        fields=ours.aux.fields,
-        orbit=radiation.orbit(np.datetime64(ours.config.reference_datetime)),
-        plan=plan,
-        bridge=bridge,
-        seen=seen,
-        inputs=inputs,
-        state=state,
-        decoded=decoded,
-        forcing={name: bridge.nodal(x) for name, x in forcing.items() if name != "sim_time"},
-        draws=draws,
-    )
+        yield SimpleNamespace(
+            config=ours.config,
+            params=jax.tree.map(lambda x: jnp.asarray(x, plan.dtype), ours.params),
+            fields=ours.aux.fields,
+            orbit=radiation.orbit(np.datetime64(ours.config.reference_datetime)),
+            plan=plan,
+            bridge=bridge,
+            seen=seen,
+            inputs=inputs,
+            state=state,
+            decoded=decoded,
+            forcing={name: bridge.nodal(x) for name, x in forcing.items() if name != "sim_time"},
+            draws=draws,
+        )
+
+
+def within(both, error, limit, name):
+    """`limit` is of float32."""
+    assert error <= (limit if both.plan.dtype == jnp.float32 else 2e-7), (name, error)
 
 
 def moment_of(both, kind):
@@ -165,7 +189,7 @@ def test_features(both):
         # the original's soft clip leaves noise of 1e-6 on every number, however small
         size = float(np.sqrt(np.mean(np.square(there))))
         limit = 6e-6 if name.startswith("CNN1D") or name.endswith("log_surface_pressure") else 3e-6
-        assert both.bridge.error(found[name], there) * min(size, 1.0) <= limit, name
+        within(both, both.bridge.error(found[name], there) * min(size, 1.0), limit, name)
 
 
 def test_physics(both):
@@ -174,24 +198,24 @@ def test_physics(both):
     found = jax.jit(lambda made, *given: made(*given))(made, both.params["physics"], state, moment, memory)
     expected = both.seen[next(name for name in both.seen if name.endswith("neural_parameterization"))]["given"]
     for name in VARIABLES[:3]:
-        assert both.bridge.error(getattr(found, name), getattr(expected, name)) <= 1e-5, name
+        within(both, both.bridge.error(getattr(found, name), getattr(expected, name)), 1e-5, name)
     for name, x in found.tracers.items():
-        assert both.bridge.error(x, expected.tracers[name]) <= 1e-5, name
+        within(both, both.bridge.error(x, expected.tracers[name]), 1e-5, name)
 
 
 def test_encoder(both):
     made = encoder.encoder(both.config, both.plan, both.fields, both.orbit)
     short = {encoder.ABBREVIATED.get(name, name): x for name, x in both.inputs.items() if name != "sim_time"}
     scaled = {name: ATMOSPHERIC.nondim(np.asarray(x), UNITS.get(name, "1")) for name, x in short.items()}
-    given = {name: both.bridge.nodal(x.astype(np.float32)) for name, x in scaled.items()}
+    given = {name: both.bridge.nodal(x.astype(both.plan.dtype)) for name, x in scaled.items()}
     run = jax.jit(lambda made, *given: made(*given))
     state, memory = run(made, both.params, given, moment_of(both, "encoder"))
     pairs = [(state, both.state.state)] + ([] if memory is None else [(memory, both.state.memory)])
     for found, expected in pairs:
         for name in VARIABLES:
-            assert both.bridge.error(getattr(found, name), getattr(expected, name)) <= 1e-5, name
+            within(both, both.bridge.error(getattr(found, name), getattr(expected, name)), 1e-5, name)
         for name, x in found.tracers.items():
-            assert both.bridge.error(x, expected.tracers[name]) <= (1e-5 if name == "specific_humidity" else 1e-4), name
+            within(both, both.bridge.error(x, expected.tracers[name]), 1e-5 if name == "specific_humidity" else 1e-4, name)
 
 
 def test_decoder(both):
@@ -204,4 +228,4 @@ def test_decoder(both):
     assert set(found) == set(expected)
     for name, there in expected.items():
         error = both.bridge.error(ATMOSPHERIC.dim(np.asarray(found[name]), UNITS.get(name, "1")), there)
-        assert error <= limits.get(name, 1e-4), (name, error)
+        within(both, error, limits.get(name, 1e-4), name)

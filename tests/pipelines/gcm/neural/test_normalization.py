@@ -81,7 +81,7 @@ def test_soft_clip_is_odd_bounded_and_the_identity_near_zero():
     np.testing.assert_allclose(y, exact, rtol=2e-6, atol=3e-7)
 
 
-@pytest.mark.parametrize(("limit", "hinge"), [(16.0, 1.0), (3.0, 1.0), (4.0, 0.25)])
+@pytest.mark.parametrize(("limit", "hinge"), [(16.0, 1.0), (9.0, 1.0), (3.0, 1.0), (4.0, 0.25), (4.0, 0.4)])
 def test_soft_clip_is_that_of_the_original(limit, hinge):
     pytest.importorskip("neuralgcm")
     import haiku as hk
@@ -91,6 +91,15 @@ def test_soft_clip_is_that_of_the_original(limit, hinge):
     theirs = hk.without_apply_rng(hk.transform(lambda x: transforms.SoftClip(None, 0, None, {}, limit, hinge)(x)))
     # the nested form of the original loses the digits below 1e-7 of its limit
     np.testing.assert_allclose(n.soft_clip(x, limit, hinge), theirs.apply({}, x), rtol=1e-6, atol=2e-7 * limit)
+
+
+@pytest.mark.parametrize(("limit", "hinge"), [(16.0, 1.0), (9.0, 1.0), (3.0, 1.0), (4.0, 0.25)])
+def test_soft_clip_in_double_precision(limit, hinge):
+    x = np.linspace(-30, 30, 2001)
+    inner, width = np.logaddexp(0, (x + limit) / hinge), 2 * limit / hinge
+    exact = limit - hinge * np.logaddexp(0, width - inner) * width / np.logaddexp(0, width)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(n.soft_clip(jnp.asarray(x), limit, hinge), exact, rtol=1e-13, atol=1e-13)
 
 
 def test_gradient_of_the_soft_clip():
