@@ -81,3 +81,4 @@ def test_against_the_original(plan, peer, attenuation, order, cutoff):
     expected = peer.filtering.exponential_filter(grid, attenuation, order, cutoff)(ones)
     found = peer.to_rows(plan, (factor * plan.mask)[..., None])
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-9)
+    assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
