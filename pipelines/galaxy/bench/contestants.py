@@ -106,7 +106,7 @@ def _serve(who: str, task: Task, pipe: Connection) -> None:
                 if task.device != "cpu":
                     torch.cuda.synchronize(task.device)
                 pipe.send(clock() - begin)
-    except (EOFError, OSError):  # the pipe was closed while this process waited or trained
+    except (EOFError, ConnectionError):  # the pipe was closed while this process waited or trained
         pass
     except ScimlError as error:
         pipe.send(error)
