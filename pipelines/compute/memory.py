@@ -18,7 +18,5 @@ def keep() -> bool:
     """Keep freed memory from now on, for the whole process; False where the C library is not glibc, and nothing happens."""
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}):
         return False
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "mallopt"):
-        return False
-    return any(library.mallopt(_MMAP_THRESHOLD, size) for size in _LARGEST) and bool(library.mallopt(_TRIM_THRESHOLD, _ALL))
+    mallopt = ctypes.CDLL(None).mallopt
+    return any(mallopt(_MMAP_THRESHOLD, size) for size in _LARGEST) and bool(mallopt(_TRIM_THRESHOLD, _ALL))

@@ -30,13 +30,10 @@ class AdamW(torch.optim.AdamW):
     def step(self) -> None:
         """One step with the gradients of `weights`."""
         for view, weight in zip(self.views, self.weights, strict=True):
-            order = None if weight.is_contiguous() else memory_order(weight)
+            order = memory_order(weight)
             if view.data_ptr() != weight.data_ptr():  # Module.to and Module.double put weights elsewhere
-                view.data = weight.data if order is None else weight.data.permute(order)
-            grad = weight.grad
-            view.grad = grad if grad is None or order is None else grad.permute(order)
-            if grad is not None and not view.grad.is_contiguous():
-                view.grad = view.grad.contiguous()
+                view.data = weight.data.permute(order)
+            view.grad = None if weight.grad is None else weight.grad.permute(order).contiguous()
         super().step()
         super().zero_grad()
 

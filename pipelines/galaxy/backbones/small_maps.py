@@ -216,7 +216,8 @@ def _first(x: Tensor) -> Tensor:
     return x.flatten(2).permute(1, 0, 2).contiguous()
 
 
-def taps_of(width: int, side: int, kernel: int, stride: int, padding: int) -> list[Tap]:
+@lru_cache(maxsize=256)
+def taps_of(width: int, side: int, kernel: int, stride: int, padding: int) -> tuple[Tap, ...]:
     """Along one axis the taps that reach the map, `width` pixels wide, from a result of `side` pixels."""
     taps = []
     for number in range(kernel):
@@ -224,7 +225,7 @@ def taps_of(width: int, side: int, kernel: int, stride: int, padding: int) -> li
         if met:
             first, last = (i * stride + number - padding for i in (met[0], met[-1]))
             taps.append(Tap(number, slice(met[0], met[-1] + 1), slice(first, last + 1, stride)))
-    return taps
+    return tuple(taps)
 
 
 def order_of_rows(width: int, stride: int) -> list[int]:

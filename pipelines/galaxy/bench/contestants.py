@@ -18,6 +18,8 @@ from sciml.pipelines.compute import memory
 from sciml.pipelines.compute.threads import using
 from sciml.pipelines.compute.workers import deaf
 from sciml.pipelines.errors import ScimlError
+from sciml.pipelines.galaxy import pixels
+from sciml.pipelines.galaxy.backbones.timm_backbone import build_timm
 from sciml.pipelines.galaxy.bench_settings import BenchGalaxy
 from sciml.pipelines.galaxy.catalog import Catalog
 from sciml.pipelines.galaxy.experiment import Experiment, prepare_model
@@ -125,8 +127,8 @@ def _plain(task: Task) -> Iterator[Callable[[], None]]:
     """As most people would type it: torch is asked for threads and nothing else."""
     settings = task.settings
     torch.set_num_threads(settings.threads)
-    pixels = ours(settings, "cnn", task.paths[: settings.batch_size], "cpu").feed.pixels
-    transform = plain.transforms(settings.image_size, pixels.mean, pixels.std)
+    prepared = pixels.fit(_source(settings, task.paths), np.arange(len(task.paths)))
+    transform = plain.transforms(settings.image_size, prepared.mean, prepared.std)
     pictures = plain.Pictures(task.paths, [i % 2 for i in range(len(task.paths))], transform)
     model = plain.network(task.name, settings.image_size)
     yield plain.loop(model, pictures, settings.batch_size, task.device, settings.precision, settings.workers)
@@ -136,7 +138,7 @@ def _plain(task: Task) -> Iterator[Callable[[], None]]:
 def _alone(task: Task) -> Iterator[Callable[[], None]]:
     settings, device = task.settings, task.device
     torch.set_num_threads(settings.threads)
-    layout = ours(settings, task.name, task.paths[: settings.batch_size], "cpu").model.backbone.memory_format
+    layout = build_timm(task.name, 3, settings.image_size).memory_format
     model = plain.network(task.name, settings.image_size).to(device, memory_format=layout).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     shape = (settings.batch_size, 3, settings.image_size, settings.image_size)
@@ -155,12 +157,9 @@ _LOOPS = {OURS: _ours, PLAIN: _plain, ALONE: _alone}
 
 def ours(settings: BenchGalaxy, name: str, paths: Sequence[Path], device: str) -> Trainer:
     """A trainer as `sciml galaxy train` makes it, with flips and turns only."""
-    n, size = len(paths), settings.image_size
-    found = [cutouts.Cutout((path,)) for path in paths]
-    source = cutouts.CutoutFiles(found, ("red", "green", "blue"), (3, size, size), levels=255)
-    labels = np.arange(n) % 2
-    ids = np.arange(n).astype(str)
-    catalog = Catalog(ids, pd.DataFrame(index=ids), labels, ("0", "1"), images=source)
+    n = len(paths)
+    labels, ids = np.arange(n) % 2, np.arange(n).astype(str)
+    catalog = Catalog(ids, pd.DataFrame(index=ids), labels, ("0", "1"), images=_source(settings, paths))
     split = Split(np.arange(n), np.arange(0), np.arange(0))
     train = Train(
         backbone=name, arms=("image",), batch_size=settings.batch_size, augment=("flip", "rotate"),
@@ -176,3 +175,8 @@ def epoch_of(trainer: Trainer) -> None:
     """One epoch of our loop, without what follows it: validation and checkpoints."""
     trainer.one_epoch()
     trainer.state.epoch, trainer.state.step = trainer.state.epoch + 1, 0
+
+
+def _source(settings: BenchGalaxy, paths: Sequence[Path]) -> cutouts.CutoutFiles:
+    found = [cutouts.Cutout((path,)) for path in paths]
+    return cutouts.CutoutFiles(found, ("red", "green", "blue"), (3, settings.image_size, settings.image_size), levels=255)

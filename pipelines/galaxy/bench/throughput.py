@@ -9,7 +9,7 @@ Each has a process of its own, and they take turns, an epoch each. The clock is 
 otherwise.
 
 Without its data the plain loop could be no faster than the network alone: that ratio is all that reading pictures once can win. What
-ours is faster than the network alone, it owes to backbones/small_maps.
+ours is faster than the network alone, it owes to backbones/small_maps, to kept memory and to denormal numbers that are flushed.
 """
 
 from __future__ import annotations
