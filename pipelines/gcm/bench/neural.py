@@ -26,6 +26,7 @@ import numpy as np
 from sciml.kernels.sphere import layout
 from sciml.kernels.sphere.bench import machine, one_core
 from sciml.pipelines.errors import SettingsError
+from sciml.pipelines.gcm.neural import members
 from sciml.pipelines.gcm.neural.checkpoint import store, unpickle
 from sciml.pipelines.gcm.neural.encoder import ABBREVIATED
 from sciml.pipelines.gcm.neural.forcing import incremented, own_increment
@@ -105,7 +106,7 @@ class Ours:
 
     def hours(self, state: ModelState, n: int) -> ModelState:
         """`state` some steps later."""
-        return self.model.unroll(jax.tree.map(jnp.array, state), self.forcing, n)
+        return members.advance(self.model, jax.tree.map(jnp.array, state), [self.forcing] * n)
 
     def output(self, state: ModelState) -> dict[str, np.ndarray]:
         """Fields [p, i, j] of the first member in SI units."""

@@ -2,9 +2,8 @@
 
     advance: substeps times { tendency = physics(state);  state = dynamics under that tendency;  time, memory, randomness }
 
-One step is an hour; the forcing is held over it. Members of an ensemble are an axis of every array, so that physics and
-dynamics run once for all of them. A model is a pytree of tables and weights, to be passed to compiled functions as an
-argument.
+One step is an hour; the forcing is held over it. Members of an ensemble are an axis of every array; members.py says how
+they are stepped. A model is a pytree of tables and weights, to be passed to compiled functions as an argument.
 
 NOTE: random fields are built for a whole step but advanced in every substep, as in the released models.
 
@@ -188,15 +187,6 @@ class NeuralModel:
         moment = Moment(state.sim_time, forcing, drawn.values(self.plan, sample))
         further = of_decoder(self.config.decoder.diagnostics, self.plan, state.state, state.diagnostics)
         return self.decoder(self.params["decoder"], state.state, moment) | further
-
-    def unroll(self, state: ModelState, forcing: Mapping[str, Array], steps: Any) -> ModelState:
-        """The state after `steps` steps under one forcing, compiled once for any number; `state` is used up."""
-        return _unroll(self, state, forcing, steps)
-
-
-@partial(jax.jit, donate_argnames="state")
-def _unroll(model: NeuralModel, state: ModelState, forcing: Mapping[str, Array], steps: Any) -> ModelState:
-    return lax.fori_loop(0, steps, lambda _, now: model.advance(now, forcing), state)
 
 
 def _for_members(x: Array, members: int) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,14 +22,13 @@ import numpy as np
 
 from sciml.pipelines.errors import DataError
 from sciml.pipelines.gcm import diagnostics, watch
-from sciml.pipelines.gcm.dynamics.filters import fix_global_mean
 from sciml.pipelines.gcm.output.files import Layout
 from sciml.pipelines.gcm.output.variables import ATTRIBUTES
 from sciml.pipelines.gcm.settings import Rollout
 from sciml.pipelines.gcm.watch import MOST_WIND
 from sciml.pipelines.progress import Progress
 
-from . import rollout_guard
+from . import members, rollout_guard
 from .climate import Means
 from .inputs import Inputs, sim_time_of
 from .inputs_sea_surface import NAMES, SeaSurface
@@ -57,15 +56,6 @@ class Carry:
 @partial(jax.jit, static_argnames="members")
 def _encode(model: Any, inputs: Any, forcing: Any, key: Any, members: int, sim_time: Any) -> Any:
     return model.encode(inputs, forcing, key, members, sim_time)
-
-
-@partial(jax.jit, donate_argnames="state", static_argnames="keeps_mass")
-def _advance(model: Any, state: Any, forcing: Any, keeps_mass: bool) -> Any:
-    following = model.advance(state, forcing)
-    if not keeps_mass:
-        return following
-    keep = fix_global_mean(model.plan, "log_surface_pressure")
-    return replace(following, state=keep(state.state, following.state))
 
 
 def state_like(model: Any, members: int) -> Any:
@@ -225,10 +215,9 @@ class NeuralIntegration:
     def compile(self, carry: Carry) -> None:
         """Compile what the run needs, all of it at once."""
         clock = time.monotonic()
-        spare = jax.tree.map(jnp.copy, carry.state)
         forcing = self.sea.at(self._valid(carry.steps))
         with ThreadPoolExecutor() as pool:
-            work = [pool.submit(_advance, self.model, spare, forcing, self.settings.fixes_mass)]
+            work = [pool.submit(members.prepare, self.model, carry.state, forcing, self.settings.fixes_mass)]
             work += [pool.submit(see, carry) for see in (self.diagnose, self.spectrum, self.sound)]
             for each in work:
                 jax.block_until_ready(each.result())
@@ -236,21 +225,31 @@ class NeuralIntegration:
 
     def advance(self, carry: Carry, steps: int) -> Carry:
         """`carry` after some steps; its old arrays are used up. Members that are lost on the way become NaN."""
-        for _ in range(steps):
-            forcing = self.sea.at(self._valid(carry.steps))
-            state = _advance(self.model, carry.state, forcing, self.settings.fixes_mass)
-            carry = replace(carry, state=state, steps=carry.steps + 1)
+        for stretch in self._stretches(carry.steps, steps):
+            forcings = [self.sea.at(self._valid(step)) for step in stretch]
+            state = members.advance(self.model, carry.state, forcings, self.settings.fixes_mass)
+            carry = replace(carry, state=state, steps=stretch.stop)
             self._sample(carry)
         jax.block_until_ready(carry.state)
         return self._guarded(carry)
 
+    def _stretches(self, start: int, steps: int) -> Iterator[range]:
+        """`steps` steps from `start` on, cut after each that the means sample."""
+        end = start + steps
+        while start < end:
+            stop = next((n for n in range(start + 1, end) if self._samples(n)), end)
+            yield range(start, stop)
+            start = stop
+
+    def _samples(self, steps: int) -> bool:
+        return bool(self.means) and steps * self.step_seconds / 3600 % self.settings.sample_hours == 0
+
     def _sample(self, carry: Carry) -> None:
         """Give the means what they are due."""
-        hours = carry.steps * self.step_seconds / 3600
-        if self.means and hours % self.settings.sample_hours == 0:
+        if self._samples(carry.steps):
             fields = self.fields(carry)
             for means in self.means:
-                means.add(round(hours), fields)
+                means.add(round(carry.steps * self.step_seconds / 3600), fields)
 
     def _guarded(self, carry: Carry) -> Carry:
         """`carry` with newly lost members set to NaN, as long as others are left."""

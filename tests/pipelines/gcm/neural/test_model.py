@@ -9,6 +9,7 @@ import pytest
 
 from sciml.pipelines.errors import DataError, SettingsError
 from sciml.pipelines.gcm.bench import neural as bench
+from sciml.pipelines.gcm.neural import members
 from sciml.pipelines.gcm.neural import model as models
 from sciml.pipelines.gcm.neural.checkpoint import config, haiku_names, original, papers, store
 from sciml.pipelines.gcm.neural.checkpoint.surface import Aux, nodes_of
@@ -168,6 +169,9 @@ def test_members_and_resume():
     assert np.isfinite(b).all() and b.shape[-2] == 3
     np.testing.assert_allclose(b[..., :1, :], a, atol=2e-5 * float(np.abs(a).max()))
     assert np.abs(b[..., 0, :] - b[..., 1, :]).max() > 1e-6
+    state = start(model, inputs, sea, jax.random.key(3), 3, np.float32(0.0))
+    alone = members.advance(model, members.member(state, 1), [sea])
+    jax.tree.map(np.testing.assert_array_equal, members.member(members.advance(model, state, [sea]), 1), alone)
     assert settings.step.substeps == 2 and int(three.randomness.step) == 2
     assert float(three.sim_time) == pytest.approx(ATMOSPHERIC.nondim(1.0, "hour"))
     restored = jax.tree.unflatten(jax.tree.structure(three), [np.asarray(x) for x in jax.tree.leaves(three)])
