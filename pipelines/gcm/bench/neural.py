@@ -82,7 +82,6 @@ def analysis(
     return fields, forcing, jnp.float32(inputs["sim_time"])
 
 
-_encode = jax.jit(NeuralModel.encode, static_argnames="members")
 _decode = jax.jit(NeuralModel.decode)
 
 
@@ -102,7 +101,9 @@ class Ours:
     def start(self) -> ModelState:
         """The encoded analysis."""
         key = jax.random.key(self.seed)
-        return _encode(self.model, self.inputs, self.forcing, key, members=self.members, sim_time=self.sim_time)
+        state = members.encode(self.model, self.inputs, self.forcing, key, self.members, self.sim_time)
+        members.prepare(self.model, state, self.forcing)
+        return state
 
     def hours(self, state: ModelState, n: int) -> ModelState:
         """`state` some steps later."""
@@ -111,7 +112,7 @@ class Ours:
     def output(self, state: ModelState) -> dict[str, np.ndarray]:
         """Fields [p, i, j] of the first member in SI units."""
         found = {}
-        for name, x in _decode(self.model, state, self.forcing).items():
+        for name, x in _decode(self.model, members.member(state, 0), self.forcing).items():
             long = _LONG.get(name, name)
             x = np.moveaxis(layout.to_standard(self.model.plan, np.asarray(x))[:, :, 0], -1, 0)
             unit = "Pa" if long == "surface_pressure" else UNITS.get(long)

@@ -1,16 +1,16 @@
-"""Members of an ensemble each by itself, several at a time: how a CPU steps them.
+"""Members of an ensemble each by itself, several at a time: how a CPU encodes, steps and decodes them.
 
 A batch of eight costs a CPU core 1.25 times what eight members alone do at TL63, as its fields leave the cache, and cores
-that share one operation wait for each other: two of them do the work of 1.6. Members that run side by side, a core each,
-do neither; the program that steps them is that of a single member, so that it compiles as fast and needs memory for as
-many members as there are cores, and a member has the same bits in an ensemble of any size. An accelerator is filled by
-a batch, and keeps it.
+that share one operation wait for each other: two of them do the work of 1.65. Members that run side by side, a core each,
+do neither; the programs are those of a single member, so that they compile as fast and need memory for as many members as
+there are cores, and a member has the same bits in an ensemble of any size. An accelerator is filled by a batch, and keeps
+it.
 
 Axes: [*modal], [*nodal] of the plan, e member, k layer.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from sciml.pipelines.gcm.dynamics.filters import fix_global_mean
+from sciml.pipelines.gcm.neural.randomness import member_keys
+
+_compiled: set[Hashable] = set()  # programs that were called before
 
 # Members are the first axis of key data [e, 2] and the last but one of fields; scalars are the same for all of them.
 
@@ -30,9 +33,9 @@ def count(state: Any) -> int:
     return state.state.vorticity.shape[-2]
 
 
-def apart(model: Any, state: Any) -> bool:
-    """Whether the members of `state` are stepped each by itself."""
-    return count(state) > 1 and all(device.platform == "cpu" for device in model.plan.tables.legendre.devices())
+def apart(model: Any, members: int) -> bool:
+    """Whether so many members go each by itself."""
+    return members > 1 and all(device.platform == "cpu" for device in model.plan.tables.legendre.devices())
 
 
 @jax.jit
@@ -52,6 +55,37 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def each(work: Callable[[int], Any], members: int, program: Hashable) -> list[Any]:
+    """[work(0), work(1), ...], as many at a time as there are cores.
+
+    program: what `work` runs; where it is new, the first member goes ahead, so that it is compiled once.
+    """
+
+    def done(e: int) -> Any:
+        return jax.block_until_ready(work(e))
+
+    ahead = [] if program in _compiled else [done(0)]
+    _compiled.add(program)
+    with ThreadPoolExecutor(min(members, cores())) as pool:
+        return ahead + list(pool.map(done, range(len(ahead), members)))
+
+
+# --- a start, a step, and what is seen of a state
+
+@partial(jax.jit, static_argnames="members")
+def _encode(model: Any, inputs: Any, forcing: Any, key: Any, members: int, sim_time: Any) -> Any:
+    return model.encode(inputs, forcing, key, members, sim_time)
+
+
+def encode(model: Any, inputs: Any, forcing: Any, key: Any, members: int, sim_time: Any) -> Any:
+    """The ModelState of an analysis, the same for all members, as NeuralModel.encode gives it."""
+    if not apart(model, members):
+        return _encode(model, inputs, forcing, key, members, sim_time)
+    keys = member_keys(key, members)
+    program = ("encode", model.config)
+    return together(each(lambda e: _encode(model, inputs, forcing, keys[e], 1, sim_time), members, program))
+
+
 @partial(jax.jit, donate_argnames="state", static_argnames="keeps_mass")
 def step(model: Any, state: Any, forcing: Any, keeps_mass: bool) -> Any:
     """`state`, used up, a step later; keeps_mass: with the global mean of log surface pressure it had."""
@@ -64,7 +98,8 @@ def step(model: Any, state: Any, forcing: Any, keeps_mass: bool) -> Any:
 
 def prepare(model: Any, state: Any, forcing: Any, keeps_mass: bool = False) -> Any:
     """Compile what `advance` needs; `state` is left as it is."""
-    spare = member(state, 0) if apart(model, state) else jax.tree.map(jnp.copy, state)
+    spare = member(state, 0) if apart(model, count(state)) else jax.tree.map(jnp.copy, state)
+    _compiled.add(("step", model.config, keeps_mass))
     return step(model, spare, forcing, keeps_mass)
 
 
@@ -76,12 +111,14 @@ def advance(model: Any, state: Any, forcings: Sequence[Any], keeps_mass: bool = 
             now = step(model, now, forcing, keeps_mass)
         return now
 
-    if not apart(model, state):
+    if not apart(model, count(state)):
         return through(state)
+    program = ("step", model.config, keeps_mass)
+    return together(each(lambda e: through(member(state, e)), count(state), program))
 
-    def alone(e: int) -> Any:
-        return jax.block_until_ready(through(member(state, e)))
 
-    members = count(state)
-    with ThreadPoolExecutor(min(members, cores())) as pool:
-        return together(list(pool.map(alone, range(members))))
+def seen(see: Callable[[Any], Any], model: Any, state: Any, program: Hashable) -> list[Any]:
+    """What `see` makes of `state`: of all members at once, or of one after the other in a list."""
+    if not apart(model, count(state)):
+        return [see(state)]
+    return each(lambda e: see(member(state, e)), count(state), (program, model.config))

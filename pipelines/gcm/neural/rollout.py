@@ -53,18 +53,13 @@ class Carry:
         return self.lost < 0
 
 
-@partial(jax.jit, static_argnames="members")
-def _encode(model: Any, inputs: Any, forcing: Any, key: Any, members: int, sim_time: Any) -> Any:
-    return model.encode(inputs, forcing, key, members, sim_time)
-
-
 def state_like(model: Any, members: int) -> Any:
     """Structure, shapes and types of a model's states; reads and computes nothing."""
     plan = model.plan
     deep = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, len(model.pressure_levels)), jnp.float32)
     flat = jax.ShapeDtypeStruct((*plan.nodal_shape, 1, 1), jnp.float32)
     inputs, forcing = dict.fromkeys(model.input_variables, deep), dict.fromkeys(NAMES, flat)
-    encode = partial(_encode, members=members)
+    encode = partial(type(model).encode, members=members)
     return jax.eval_shape(encode, model, inputs, forcing, jax.random.key(0), sim_time=jnp.float32(0))
 
 
@@ -210,7 +205,7 @@ class NeuralIntegration:
         sim_time = sim_time_of(self.layout.start, self.model.config.reference_datetime)
         key = jax.random.key(self.settings.seed)
         inputs, forcing = self.inputs.nodal(self.model.plan), self.sea.at(self.layout.start)
-        return _encode(self.model, inputs, forcing, key, self.settings.members, jnp.float32(sim_time))
+        return members.encode(self.model, inputs, forcing, key, self.settings.members, jnp.float32(sim_time))
 
     def compile(self, carry: Carry) -> None:
         """Compile what the run needs, all of it at once."""

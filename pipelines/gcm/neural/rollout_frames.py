@@ -19,6 +19,7 @@ from sciml.pipelines.gcm.output.files import Layout
 from sciml.pipelines.gcm.output.variables import ATTRIBUTES
 from sciml.pipelines.gcm.scales import ATMOSPHERIC
 
+from . import members
 from .derived import P_MINUS_E, derivable, derived, diagnostics_in_si, needs_physics
 from .encoder import ABBREVIATED
 from .inputs import UNITS
@@ -64,10 +65,14 @@ def frame(
 
     pressures [hPa] are some of the model's, ascending. KeyError for a variable the model does not give.
     """
-    found = jax.device_get(_frame(model, state, forcing, tuple(names), tuple(pressures or ())))
+    what = tuple(names), tuple(pressures or ())
+    parts = members.seen(
+        lambda state: jax.device_get(_frame(model, state, forcing, *what)), model, state, ("frame", *what)
+    )
     result = {}
-    for name, x in found.items():
-        rows = np.ascontiguousarray(np.transpose(x, (2, 3, 1, 0)).astype(np.float32))
+    for name in names:
+        rows = np.concatenate([np.transpose(part[name], (2, 3, 1, 0)) for part in parts])
+        rows = np.ascontiguousarray(rows, np.float32)
         result[name] = rows if ATTRIBUTES[name][3] else rows[:, 0]
     return result
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import threading
+import time
 from types import SimpleNamespace
 
 import jax
@@ -15,13 +16,15 @@ from sciml.pipelines.gcm.neural import members
 SEA = {"sea_surface_temperature": jnp.full((1, 1), 290.0)}
 
 
-def started(model, count, seed=0):
+def analysis(model):
     shape = (*model.plan.nodal_shape, 1, len(model.pressure_levels))
     rng = np.random.default_rng(1)
-    inputs = {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name in model.input_variables}
-    return jax.jit(type(model).encode, static_argnames="members")(
-        model, inputs, SEA, jax.random.key(seed), members=count, sim_time=jnp.float32(3)
-    )
+    return {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name in model.input_variables}
+
+
+def started(model, count):
+    encode = jax.jit(type(model).encode, static_argnames="members")
+    return encode(model, analysis(model), SEA, jax.random.key(0), members=count, sim_time=jnp.float32(3))
 
 
 def equal(a, b):
@@ -51,9 +54,34 @@ def test_a_member_has_the_same_bits_whatever_the_ensemble_and_the_cores(stand_in
 
 def test_side_by_side_is_the_batch_to_round_off(stand_in, monkeypatch):
     apart = members.advance(stand_in, started(stand_in, 4), [SEA] * 3)
-    monkeypatch.setattr(members, "apart", lambda model, state: False)
+    monkeypatch.setattr(members, "apart", lambda model, count: False)
     batch = members.advance(stand_in, started(stand_in, 4), [SEA] * 3)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), apart, batch)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_analysis_is_encoded_as_by_the_model(stand_in, count):
+    found = members.encode(stand_in, analysis(stand_in), SEA, jax.random.key(0), count, jnp.float32(3))
+    equal(members.member(found, 0), started(stand_in, 1))
+    assert members.count(found) == count
+
+
+def test_a_new_program_is_run_by_one_member_first(monkeypatch):
+    monkeypatch.setattr(members, "cores", lambda: 4)
+    running, most = [], []
+
+    def work(e):
+        running.append(e)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.remove(e)
+        return e
+
+    for wanted in (range(1, 4), range(2, 5)):
+        most.clear()
+        assert members.each(work, 4, "a program of this test") == [0, 1, 2, 3]
+        assert most[0] == 1 and max(most) in wanted
+    assert most[1] == 2  # known by now: nobody goes ahead
 
 
 def test_as_many_at_a_time_as_there_are_cores(stand_in, monkeypatch):
@@ -75,8 +103,8 @@ def test_an_accelerator_gets_the_batch(stand_in, monkeypatch):
     plan = dataclasses.replace(stand_in.plan, tables=tables)
     there = dataclasses.replace(stand_in, equation=dataclasses.replace(stand_in.equation, plan=plan))
     state = started(stand_in, 2)
-    assert members.apart(stand_in, state) and not members.apart(there, state)
-    assert not members.apart(stand_in, members.member(state, 0))
+    assert members.apart(stand_in, 2) and not members.apart(there, 2) and not members.apart(stand_in, 1)
+    assert len(members.seen(lambda x: x, there, state, "it")) == 1 and len(members.seen(lambda x: x, stand_in, state, "it")) == 2
 
 
 def test_preparing_leaves_the_state(stand_in):

@@ -169,9 +169,11 @@ def test_members_and_resume():
     assert np.isfinite(b).all() and b.shape[-2] == 3
     np.testing.assert_allclose(b[..., :1, :], a, atol=2e-5 * float(np.abs(a).max()))
     assert np.abs(b[..., 0, :] - b[..., 1, :]).max() > 1e-6
-    state = start(model, inputs, sea, jax.random.key(3), 3, np.float32(0.0))
-    alone = members.advance(model, members.member(state, 1), [sea])
-    jax.tree.map(np.testing.assert_array_equal, members.member(members.advance(model, state, [sea]), 1), alone)
+    # a member has the same bits in an ensemble of any size
+    several = [members.encode(model, inputs, sea, jax.random.key(3), n, np.float32(0.0)) for n in (2, 3)]
+    few, more = (members.member(members.advance(model, state, [sea]), 1) for state in several)
+    jax.tree.map(np.testing.assert_array_equal, few, more)
+    np.testing.assert_allclose(few.state.temperature_variation, b[..., 1:2, :], atol=2e-5 * float(np.abs(a).max()))
     assert settings.step.substeps == 2 and int(three.randomness.step) == 2
     assert float(three.sim_time) == pytest.approx(ATMOSPHERIC.nondim(1.0, "hour"))
     restored = jax.tree.unflatten(jax.tree.structure(three), [np.asarray(x) for x in jax.tree.leaves(three)])
