@@ -1,7 +1,8 @@
 """Memory and disk a NeuralGCM rollout will take, from configuration and settings, without building the model.
 
 Counted are the weights, the tables of the transforms on the model's and the dynamics' grid, the state, and the
-grid-point columns of the widest learned layer; the rest is what Python, JAX and the compiler take.
+grid-point columns of the widest learned layer for all members that run at a time; the rest is what Python, JAX and the
+compiler take.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 from sciml.pipelines.gcm.output.variables import ATTRIBUTES
 from sciml.pipelines.gcm.settings import PRESSURE_LEVELS, Rollout
 
+from .members import cores
 from .rollout_frames import available
 from .rollout_prepare import check_settings, decoded_names, weights
 
 # Interpreter, libraries and compiler with jax 0.10 on x86-64; one member of the 2.8 degree model took 1.33 GB in all.
 _BASE_BYTES = 0.85e9
+_ANALYSIS_BYTES = 0.25e9  # more for reading and regridding an analysis: the small public model, 1 to 8 members
 _COLUMNS = 6000  # grid-point columns alive at once, of 32 layers: features, hidden layers and products
 
 
@@ -34,10 +37,12 @@ def estimate(settings: Rollout) -> dict[str, Any]:
     state = 4 * grid.rows * grid.total_wavenumbers * columns * members * states
     tables = 4 * sum(g.longitude_wavenumbers * g.total_wavenumbers * g.latitude_nodes for g in (grid, dynamics))
     nodal = grid.longitude_nodes * grid.latitude_nodes
-    work = 4 * nodal * _COLUMNS * layers / 32 * members
+    together = min(members, cores()) if jax.default_backend() == "cpu" or settings.device == "cpu" else members
+    work = 4 * nodal * _COLUMNS * layers / 32 * together
     frame = frame_bytes(settings, config, nodal)
     frames = settings.intervals + 1
-    peak = _BASE_BYTES + 4 * parameters * 3 + 2 * tables + 6 * state + work + 4 * frame
+    base = _BASE_BYTES + (_ANALYSIS_BYTES if settings.is_file else 0)
+    peak = base + 4 * parameters * 3 + 2 * tables + 6 * state + work + 4 * frame
     return {
         "model": about["model"],
         "parameters": parameters,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sciml.pipelines.gcm.neural import rollout_memory
 from sciml.pipelines.gcm.neural.rollout_memory import estimate
 from sciml.pipelines.gcm.settings import Rollout
 
@@ -15,6 +16,15 @@ def test_sizes_grow_with_what_is_asked_for(as_neural):
     assert estimate(replace(BASE, members=4))["file_GB"] > 3.9 * base["file_GB"]
     assert estimate(replace(BASE, output_levels=("500",)))["file_GB"] < 0.31 * base["file_GB"]
     assert estimate(replace(BASE, outputs=("default", "tendencies")))["file_GB"] > 1.5 * base["file_GB"]
+
+
+def test_on_a_cpu_columns_count_for_as_many_members_as_there_are_cores(as_neural, monkeypatch):
+    def grown(cores):
+        monkeypatch.setattr(rollout_memory, "cores", lambda: cores)
+        few, many = (estimate(replace(BASE, members=n, device="cpu")) for n in (2, 6))
+        return round(many["memory_GB"] - few["memory_GB"], 6)
+
+    assert grown(1) == grown(2) < grown(4) < grown(6) == grown(64)
 
 
 def test_it_can_be_printed_before_a_run(as_neural):
