@@ -121,6 +121,18 @@ def test_the_state_at_the_end_starts_another_run_there(as_neural):
         np.testing.assert_array_equal(later[name], whole[name][2:])
 
 
+def test_a_member_is_the_same_in_an_ensemble_of_any_size(as_neural):
+    rollout(SMALL)
+    two = opened("a.nc")
+    for members in (1, 3):
+        rollout(replace(SMALL, members=members, out=Path(f"run{members}"), to=Path(f"{members}.nc")))
+        found = opened(f"{members}.nc")
+        for name in ("temperature", "u_component_of_wind", "surface_pressure"):
+            wanted = two[name] if members > 1 else two[name].isel(number=0)
+            np.testing.assert_array_equal(found[name][:, :2] if members > 1 else found[name], wanted)
+    assert abs(two.temperature[-1, 0] - two.temperature[-1, 1]).max() > 0
+
+
 class Said(Progress):
     def __init__(self):
         self.warnings = []
