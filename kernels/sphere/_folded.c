@@ -5,7 +5,8 @@
        y[j', b, m'] = sum over l' of P x,    f[b, r] = sum over m' of F y,    z[g, r, j'] = H f       b = (s, p, q)
    XLA custom calls with operands data, legendre, fourier and one attribute: 1 where the tables' last two axes are swapped.
    The sum over m' is dense. Fast Fourier transforms in its place (radix 4, a vector of columns at a time) halve the arithmetic, yet
-   rows are then written from the end of a long computation: 0 to 20 % slower at TL63, equal at TL127, 15 % faster at TL255.
+   rows are then written from the end of a long computation. There and back in a loop they were 3 to 15 % slower at TL63, equal at
+   TL127 and 15 % faster at TL255; an hour of NeuralGCM at TL63 took 3 % less: too little for as much code again.
    The mathematics and the axes are those of transform.py, which runs where this file could not be compiled; equality with
    the reference is tested in tests/kernels/sphere/test_compiled.py. */
 
