@@ -101,13 +101,14 @@ class Ours:
     def start(self) -> ModelState:
         """The encoded analysis."""
         key = jax.random.key(self.seed)
-        state = members.encode(self.model, self.inputs, self.forcing, key, self.members, self.sim_time)
-        members.prepare(self.model, state, self.forcing)
-        return state
+        return members.encode(self.model, self.inputs, self.forcing, key, self.members, self.sim_time)
 
     def hours(self, state: ModelState, n: int) -> ModelState:
         """`state` some steps later."""
-        return members.advance(self.model, jax.tree.map(jnp.array, state), [self.forcing] * n)
+        state = jax.tree.map(jnp.array, state)
+        for _ in range(n):
+            state = members.advance(self.model, state, self.forcing)
+        return state
 
     def output(self, state: ModelState) -> dict[str, np.ndarray]:
         """Fields [p, i, j] of the first member in SI units."""

@@ -99,22 +99,17 @@ def step(model: Any, state: Any, forcing: Any, keeps_mass: bool) -> Any:
 def prepare(model: Any, state: Any, forcing: Any, keeps_mass: bool = False) -> Any:
     """Compile what `advance` needs; `state` is left as it is."""
     spare = member(state, 0) if apart(model, count(state)) else jax.tree.map(jnp.copy, state)
+    following = step(model, spare, forcing, keeps_mass)
     _compiled.add(("step", model.config, keeps_mass))
-    return step(model, spare, forcing, keeps_mass)
+    return following
 
 
-def advance(model: Any, state: Any, forcings: Sequence[Any], keeps_mass: bool = False) -> Any:
-    """`state`, used up, after a step of `model` under each of `forcings` in turn."""
-
-    def through(now: Any) -> Any:
-        for forcing in forcings:
-            now = step(model, now, forcing, keeps_mass)
-        return now
-
+def advance(model: Any, state: Any, forcing: Any, keeps_mass: bool = False) -> Any:
+    """`state`, used up, after a step of `model` under `forcing`."""
     if not apart(model, count(state)):
-        return through(state)
+        return step(model, state, forcing, keeps_mass)
     program = ("step", model.config, keeps_mass)
-    return together(each(lambda e: through(member(state, e)), count(state), program))
+    return together(each(lambda e: step(model, member(state, e), forcing, keeps_mass), count(state), program))
 
 
 def seen(see: Callable[[Any], Any], model: Any, state: Any, program: Hashable) -> list[Any]:

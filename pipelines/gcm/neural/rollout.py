@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -220,31 +220,21 @@ class NeuralIntegration:
 
     def advance(self, carry: Carry, steps: int) -> Carry:
         """`carry` after some steps; its old arrays are used up. Members that are lost on the way become NaN."""
-        for stretch in self._stretches(carry.steps, steps):
-            forcings = [self.sea.at(self._valid(step)) for step in stretch]
-            state = members.advance(self.model, carry.state, forcings, self.settings.fixes_mass)
-            carry = replace(carry, state=state, steps=stretch.stop)
+        for _ in range(steps):
+            forcing = self.sea.at(self._valid(carry.steps))
+            state = members.advance(self.model, carry.state, forcing, self.settings.fixes_mass)
+            carry = replace(carry, state=state, steps=carry.steps + 1)
             self._sample(carry)
         jax.block_until_ready(carry.state)
         return self._guarded(carry)
 
-    def _stretches(self, start: int, steps: int) -> Iterator[range]:
-        """`steps` steps from `start` on, cut after each that the means sample."""
-        end = start + steps
-        while start < end:
-            stop = next((n for n in range(start + 1, end) if self._samples(n)), end)
-            yield range(start, stop)
-            start = stop
-
-    def _samples(self, steps: int) -> bool:
-        return bool(self.means) and steps * self.step_seconds / 3600 % self.settings.sample_hours == 0
-
     def _sample(self, carry: Carry) -> None:
         """Give the means what they are due."""
-        if self._samples(carry.steps):
+        hours = carry.steps * self.step_seconds / 3600
+        if self.means and hours % self.settings.sample_hours == 0:
             fields = self.fields(carry)
             for means in self.means:
-                means.add(round(carry.steps * self.step_seconds / 3600), fields)
+                means.add(round(hours), fields)
 
     def _guarded(self, carry: Carry) -> Carry:
         """`carry` with newly lost members set to NaN, as long as others are left."""

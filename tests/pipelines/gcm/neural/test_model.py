@@ -171,7 +171,7 @@ def test_members_and_resume():
     assert np.abs(b[..., 0, :] - b[..., 1, :]).max() > 1e-6
     # a member has the same bits in an ensemble of any size
     several = [members.encode(model, inputs, sea, jax.random.key(3), n, np.float32(0.0)) for n in (2, 3)]
-    few, more = (members.member(members.advance(model, state, [sea]), 1) for state in several)
+    few, more = (members.member(members.advance(model, state, sea), 1) for state in several)
     jax.tree.map(np.testing.assert_array_equal, few, more)
     np.testing.assert_allclose(few.state.temperature_variation, b[..., 1:2, :], atol=2e-5 * float(np.abs(a).max()))
     assert settings.step.substeps == 2 and int(three.randomness.step) == 2

@@ -145,9 +145,9 @@ def spoiled(monkeypatch, members, after):
     """From step `after` on, the vorticity of `members` is not finite."""
     advance = module.members.advance
 
-    def spoil(model, state, forcings, keeps_mass):
-        following = advance(model, state, forcings, keeps_mass)
-        spoil.steps += len(forcings)
+    def spoil(model, state, forcing, keeps_mass):
+        following = advance(model, state, forcing, keeps_mass)
+        spoil.steps += 1
         factor = np.ones((following.state.vorticity.shape[-2], 1), np.float32)
         factor[members] = np.nan if spoil.steps > after else 1.0
         return replace(
